@@ -1,0 +1,123 @@
+"""nano from public packages: every recipe in its order, each run exported into one folder.
+
+    python recipes/nano/chain.py --to build/nano
+    mingle chat --model build/nano "What is in the picture?" --image models/nano/demo/picture.png
+
+The whole takes hours; stopped, the same command goes on where it was. With `--share
+0.002` every run takes so much of its steps, on one shard of data: a nano that knows nothing, but
+every step of the road was gone. Needs what `make worlds` installs, and `mingle pull nano`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+RECIPES = Path(__file__).parent
+COMMITTED = Path(__file__).parents[2] / "models" / "nano"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of a recipe. `quick`: overrides of a shortened chain; `folder`: where it exports to,
+    below nano's own (None: later runs begin with it)."""
+
+    run: str
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ()
+    folder: str | None = "."
+
+
+def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
+    """Every step of the road, in order."""
+    hints = f"{{source: {runs}/hints, into: detector}}"
+    picture_kinds = ("single", "several", "words", "edit", "segment", "mask")
+    one_of_each = "{" + ", ".join(f"{kind}: 1" for kind in picture_kinds) + "}"
+    stem = "into: tower.patch_embedding.cells, unused: ['*.kinds.*', '*.colours.*', '*.centres.*']"
+    return (
+        Step(
+            run="ears",
+            recipe="ears_letters",
+            quick=(
+                "stages.letters.data.shards=1",
+                "stages.letters.data.prompt_shards=1",
+            ),
+        ),
+        Step(run="speaker", recipe="speaker", quick=("stages.main.data.shards=1",), folder=None),
+        Step(
+            run="talker",
+            recipe="talker",
+            overrides=(f"start=[{{source: {runs}/speaker, part: encoder, into: speaker}}]",),
+            quick=("stages.main.data.shards=1",),
+        ),
+        Step(run="hints", recipe="detector", folder=None),
+        Step(
+            run="judge",
+            recipe="detector",
+            overrides=("seed=2", "stages.main.data.splits=[held_out, train]"),
+            folder="judges",
+        ),
+        Step(run="eyes", recipe="eyes", overrides=(f"start=[{{source: {runs}/hints, {stem}}}]",)),
+        Step(
+            run="senses",
+            recipe="senses",
+            overrides=(f"model.start={nano}",),
+            quick=("stages.see.data.held_out=4", "stages.films.data.held_out=4"),
+        ),
+        Step(run="image_vae", recipe="image_vae", folder=None),
+        Step(
+            run="brush",
+            recipe="brush",
+            overrides=(
+                f"model.thinker={nano}",
+                f"start=[{{source: {runs}/image_vae, into: painter.autoencoder}}, {hints}]",
+            ),
+            quick=tuple(
+                f"stages.{stage}.data.shards={one_of_each}" for stage in ("single", "everything")
+            ),
+        ),
+    )
+
+
+def main() -> None:
+    """Run what is not finished, export each run as soon as it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--to", type=Path, required=True, help="nano's folder; runs go beside it")
+    parser.add_argument("--share", type=float, default=1.0, help="of every run's steps")
+    args = parser.parse_args()
+    nano, runs = args.to.resolve(), args.to.resolve().with_name(f"{args.to.name}-runs")
+    begin(nano)
+    for step in chain(nano, runs):
+        words = [RECIPES / f"{step.recipe}.yaml", "--run", runs / step.run, *step.overrides]
+        if args.share < 1:
+            words += ["--share", args.share, *step.quick]
+        mingle("train", *words)
+        if step.folder is not None:
+            mingle("train", runs / step.run, "--export", nano / step.folder)
+    print(f"{nano}: try mingle chat --model {nano}")
+
+
+def begin(nano: Path) -> None:
+    """nano as it is before any training: its config, how it is to be read, its list of phones."""
+    nano.mkdir(parents=True, exist_ok=True)
+    if not (nano / "config.json").exists():
+        config = json.loads((COMMITTED / "config.json").read_text(encoding="utf-8"))
+        text = json.dumps(config | {"additions": False}, indent=2)
+        (nano / "config.json").write_text(text + "\n", encoding="utf-8")
+    for name in ("hearing.json", "pronunciations.txt.gz"):
+        (nano / name).write_bytes((COMMITTED / name).read_bytes())
+
+
+def mingle(*words: object) -> None:
+    """Run one command, shown before it runs; stop the chain where it fails."""
+    command = [sys.executable, "-m", "mingle", *map(str, words)]
+    print("$ mingle", *command[3:], flush=True)
+    if code := subprocess.run(command).returncode:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""`python -m mingle`."""
+
+import sys
+
+from mingle.cli import main
+
+sys.exit(main())

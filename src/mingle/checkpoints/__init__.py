@@ -1,0 +1,1 @@
+"""Official files <-> our modules: families, mapping, load, save, hub."""

@@ -1,0 +1,1 @@
+"""Media features -> embeddings of the thinker's width, projector included."""

@@ -1,0 +1,1 @@
+"""Benchmarks, metrics, parity with stored reference outputs."""

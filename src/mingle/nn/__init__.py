@@ -1,0 +1,1 @@
+"""Blocks that know nothing about Ming: layers, rope, attention, cache, experts, flow."""

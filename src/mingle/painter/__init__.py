@@ -1,0 +1,1 @@
+"""The thinker's hidden states -> a picture."""

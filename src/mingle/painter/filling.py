@@ -1,0 +1,64 @@
+"""diffusers' Z-Image transformer, but for how many tokens its two sequences are filled up to.
+
+The library fills condition and picture up to a multiple of 32 tokens each. A small model has 16
+tokens of picture and ten of words: it would spend most of its time on the filling.
+"""
+
+from typing import Any
+
+import torch
+from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class ZImage(ZImageTransformer2DModel):
+    """The library's transformer; with the multiple 32 it computes what the library's does."""
+
+    token_multiple = 32
+
+    def patchify_and_embed(
+        self,
+        all_image: list[Float[Tensor, "channels frames rows columns"]],
+        all_cap_feats: list[Float[Tensor, "_ token_dim"]],
+        patch_size: int,
+        f_patch_size: int,
+    ) -> tuple[Any, ...]:
+        """Patches, places and what is filling, of pictures and of conditions.
+
+        Words are numbered from 1 on the first axis, their filling too; the picture comes behind
+        them, its filling stands at the origin. (diffusers, patchify_and_embed)
+        """
+        device = all_image[0].device
+        pictures, sizes, places, words, word_places = [], [], [], [], []
+        for image, condition in zip(all_image, all_cap_feats, strict=True):
+            filled = _filled(condition, self.token_multiple)
+            words.append(filled)
+            numbers = torch.arange(1, len(filled[0]) + 1, dtype=torch.int32, device=device)
+            word_places.append(torch.nn.functional.pad(numbers[:, None], (0, 2)))
+            patches, size, counts = self._patchify_image(image, patch_size, f_patch_size)
+            start = (len(filled[0]) + 1, 0, 0)
+            grid = self.create_coordinate_grid(counts, start, device).flatten(0, 2)
+            pictures.append(_filled(patches, self.token_multiple))
+            sizes.append(size)
+            places.append(_with_origins(grid, len(pictures[-1][0])))
+        return (
+            [item for item, _ in pictures],
+            [item for item, _ in words],
+            sizes,
+            places,
+            word_places,
+            [filling for _, filling in pictures],
+            [filling for _, filling in words],
+        )
+
+
+def _filled(rows: Float[Tensor, "tokens dim"], multiple: int) -> tuple[Tensor, Tensor]:
+    """The rows, the last one repeated up to the next multiple; and which of them are filling."""
+    missing = -len(rows) % multiple
+    filling = torch.arange(len(rows) + missing, device=rows.device) >= len(rows)
+    return torch.cat((rows, rows[-1:].expand(missing, -1))), filling
+
+
+def _with_origins(places: Int[Tensor, "tokens 3"], length: int) -> Int[Tensor, "length 3"]:
+    return torch.cat((places, places.new_zeros(length - len(places), 3)))

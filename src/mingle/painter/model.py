@@ -1,0 +1,81 @@
+"""The painter: hidden states of the thinker -> condition, and the velocity of a noisy picture."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mingle.errors import ConfigError
+from mingle.painter import backbones
+from mingle.painter.condition import Connector, Finish
+from mingle.painter.config import PainterConfig
+from mingle.painter.glyphs import GlyphEncoder, byte_ids
+
+Tokens = Float[Tensor, "_ condition_dim"]
+
+
+class Painter(nn.Module):
+    """Everything that paints, differentiable throughout: condition, velocity, encode, decode.
+
+    `queries` are the rows that the thinker reads behind its prompt, one tensor for each scale.
+    """
+
+    def __init__(self, config: PainterConfig):
+        super().__init__()
+        self.config = config
+        condition = config.condition
+        in_prompt = condition.query_scales if condition.query_place == "thinker" else ()
+        dim = condition.thinker_dim
+        self.queries = nn.ParameterList(torch.randn(s**2, dim) * dim**-0.5 for s in in_prompt)
+        self.connector = Connector(condition)
+        self.glyphs = GlyphEncoder(config.glyph, condition.dim) if config.glyph else None
+        self.finish = Finish(condition)
+        self.transformer = backbones.build_transformer(config.transformer)
+        self.autoencoder = backbones.build_autoencoder(config.autoencoder)
+
+    def condition(
+        self, hidden: Sequence[Float[Tensor, "_ thinker_dim"]], glyph_texts: Sequence[str]
+    ) -> list[Tokens]:
+        """Condition tokens of each picture, before `finish`: unit length, or zero where padded.
+
+        `hidden`: the thinker's final states at the last scale's queries (or of the whole prompt,
+        when queries stand in the connector). `glyph_texts`: what `glyphs.glyph_text` gives; ""
+        leaves the branch off. Raises ConfigError when text is to be drawn without a glyph encoder.
+        """
+        tokens = self.connector(hidden)
+        drawn = [index for index, text in enumerate(glyph_texts) if text]
+        if drawn:
+            if self.glyphs is None:
+                raise ConfigError(
+                    "this painter has no glyph encoder, so it cannot draw quoted text; "
+                    "leave out --text and the quotation marks"
+                )
+            ids, mask = byte_ids([glyph_texts[i] for i in drawn], self.glyphs.max_length)
+            device = tokens[0].device
+            glyphs = self.glyphs(ids.to(device), mask.to(device))
+            for index, rows in zip(drawn, glyphs, strict=True):
+                tokens[index] = torch.cat((tokens[index], rows))
+        return tokens
+
+    def velocity(
+        self,
+        latents: Float[Tensor, "batch channels rows columns"],
+        t: Float[Tensor, " batch"],
+        conditions: Sequence[Tokens],
+        references: Float[Tensor, "batch channels frames rows columns"] | None = None,
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """d latents / d t at time t, from 0 (noise) to 1 (picture); conditions passed `finish`."""
+        return backbones.velocity(self.transformer, latents, t, conditions, references)
+
+    def encode(
+        self, pixels: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Pixels in [-1, 1] -> latents, as a reference or as what training aims at."""
+        return backbones.encode(self.autoencoder, pixels)
+
+    def decode(
+        self, latents: Float[Tensor, "batch channels rows columns"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Latents -> pixels around [-1, 1], not clamped."""
+        return backbones.decode(self.autoencoder, latents)

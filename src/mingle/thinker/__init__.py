@@ -1,0 +1,1 @@
+"""The mixture-of-experts language model: config, positions, routers, model."""

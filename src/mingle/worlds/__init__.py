@@ -1,0 +1,1 @@
+"""Procedural worlds: endless, seeded training data with held-out splits by construction."""

@@ -1,0 +1,114 @@
+"""The talk world: short conversations about pictures and films, typed or spoken.
+
+Every answer is exact and short. `CONVERSATIONS` are the kinds that training mixes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mingle.messages import Audio, Image, Message, Part, Text, Video, user
+from mingle.worlds.film_questions import sample_film_question
+from mingle.worlds.films import FRAMES_PER_SECOND, draw_film, sample_film
+from mingle.worlds.questions import Question, sample_question
+from mingle.worlds.scenes import Scene, article, draw, sample_scene
+from mingle.worlds.split import Split
+from mingle.worlds.sprites import COLOURS
+from mingle.worlds.voices import SAMPLE_RATE, VOICES, synthesise
+
+SIDE = 64  # pixels
+MOST = 5  # things in a picture
+ASKING_VOICES = tuple(voice for voice in VOICES if voice.program == "flite")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """Turns that end with the assistant's; `kinds` names what each of its answers is about."""
+
+    messages: tuple[Message, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The right answers, in order."""
+        turns = [message for message in self.messages if message.role == "assistant"]
+        return tuple(part.text for m in turns for part in m.parts if isinstance(part, Text))
+
+
+def about_picture(rng: np.random.Generator, split: Split) -> Conversation:
+    """One typed question about one picture of 1 to 5 things."""
+    scene = _scene(rng, split)
+    asked = sample_question(rng, scene)
+    return _one(asked, Text(text=asked.text), _picture(scene))
+
+
+def about_film(rng: np.random.Generator, split: Split) -> Conversation:
+    """One typed question about one film of 3 or 4 seconds."""
+    film = sample_film(rng, split=split)
+    asked = sample_film_question(rng, film)
+    video = Video(source=list(draw_film(film, SIDE)), frames_per_second=FRAMES_PER_SECOND)
+    return _one(asked, Text(text=asked.text), video)
+
+
+def spoken_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
+    """One spoken question about one picture."""
+    scene = _scene(rng, split)
+    asked = sample_question(rng, scene)
+    voice = ASKING_VOICES[rng.integers(len(ASKING_VOICES))]
+    said = synthesise(asked.text, voice, speed=float(rng.uniform(0.9, 1.1)))
+    return _one(asked, Audio(source=(said.samples, SAMPLE_RATE)), _picture(scene))
+
+
+def several_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
+    """Three questions about one picture that is shown with the first."""
+    scene = _scene(rng, split)
+    messages: list[Message] = []
+    kinds: list[str] = []
+    for turn in range(3):
+        asked = sample_question(rng, scene)
+        shown = (_picture(scene),) if turn == 0 else ()
+        messages += [user(asked.text, *shown), _answer(asked.answer)]
+        kinds.append(f"later {asked.kind}" if turn else asked.kind)
+    return Conversation(messages=tuple(messages), kinds=tuple(kinds))
+
+
+def wishing_paint(rng: np.random.Generator, split: Split) -> Conversation:
+    """What is in the picture? a car - Now paint it blue. - a blue car: the words for the brush."""
+    scene = sample_scene(rng, num_things=1, split=split)
+    thing = scene.things[0]
+    others = [colour for colour in COLOURS if colour != thing.colour]
+    colour = others[rng.integers(len(others))]
+    messages = (
+        user("What is in the picture?", _picture(scene)),
+        _answer(article(thing.kind)),
+        user(f"Now paint it {colour}."),
+        _answer(article(f"{colour} {thing.kind}")),
+    )
+    return Conversation(messages=messages, kinds=("what", "paint"))
+
+
+CONVERSATIONS: dict[str, Callable[[np.random.Generator, Split], Conversation]] = {
+    "pictures": about_picture,
+    "films": about_film,
+    "spoken": spoken_about_picture,
+    "several": several_about_picture,
+    "paint": wishing_paint,
+}
+
+
+def _scene(rng: np.random.Generator, split: Split) -> Scene:
+    things = int(rng.integers(1, MOST + 1))
+    return sample_scene(rng, num_things=things, split=split, same_kind=bool(rng.random() < 0.15))
+
+
+def _picture(scene: Scene) -> Image:
+    return Image(source=draw(scene, SIDE).pixels)
+
+
+def _one(asked: Question, *parts: Part) -> Conversation:
+    return Conversation(messages=(user(*parts), _answer(asked.answer)), kinds=(asked.kind,))
+
+
+def _answer(text: str) -> Message:
+    return Message(role="assistant", parts=(Text(text=text),))

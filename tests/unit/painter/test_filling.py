@@ -1,0 +1,69 @@
+"""How far the transformer's sequences are filled up."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mingle.painter.backbones import build_transformer, velocity
+from mingle.painter.config import TransformerConfig
+
+CONFIG = TransformerConfig(
+    latent_channels=4,
+    patch_size=2,
+    dim=16,
+    num_layers=2,
+    num_refiner_layers=1,
+    num_heads=2,
+    norm_eps=1e-5,
+    token_dim=8,
+    rope_theta=256.0,
+    time_scale=1000.0,
+    token_multiple=32,
+    axes_dims=(2, 2, 4),
+    axes_lens=(128, 16, 16),
+)
+
+
+def drawn(config: TransformerConfig):
+    """A transformer with random weights, filling tokens included."""
+    torch.manual_seed(0)
+    transformer = build_transformer(config).eval()
+    with torch.no_grad():
+        for parameter in transformer.parameters():
+            parameter.normal_(std=0.2)
+    return transformer
+
+
+def moved(transformer, words: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(1)
+    latents = torch.randn(2, 4, 8, 8, generator=draw)
+    conditions = [torch.randn(words, 8, generator=draw), torch.randn(7, 8, generator=draw)]
+    with torch.no_grad():
+        return velocity(transformer, latents, torch.tensor([0.3, 0.6]), conditions)
+
+
+def test_filled_to_32_it_is_the_library_s_own():
+    from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
+
+    ours = drawn(CONFIG)
+    theirs = ZImageTransformer2DModel(**{k: v for k, v in ours.config.items() if k[0] != "_"})
+    theirs.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(moved(ours, 5), moved(theirs.eval(), 5), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_less_filling_is_another_input_to_the_same_weights(multiple: int):
+    small, released = drawn(replace(CONFIG, token_multiple=multiple)), drawn(CONFIG)
+    assert (moved(small, 5) - moved(released, 5)).abs().max() > 1e-3
+    # 8 x 8 latents are 16 tokens; with 32 words nothing but the picture is filled up
+    assert small.state_dict().keys() == released.state_dict().keys()
+
+
+def test_without_filling_a_picture_does_not_depend_on_the_filling_tokens():
+    transformer = drawn(replace(CONFIG, token_multiple=1))
+    before = moved(transformer, 5)
+    with torch.no_grad():
+        transformer.x_pad_token.add_(1)
+        transformer.cap_pad_token.add_(1)
+    torch.testing.assert_close(moved(transformer, 5), before, rtol=0, atol=0)

@@ -1,0 +1,114 @@
+"""The painter's task in miniature: what learns, what does not, and that something is learned."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from miniature.brush import TINY_PAINTER
+
+from mingle.nn.detector import DetectorConfig
+from mingle.training.streams import Batch
+from mingle.training.tasks.brush import BrushConfig, BrushTask, LessonData, Lessons
+
+CONFIG = BrushConfig(
+    painter=TINY_PAINTER,
+    thinker="nano",
+    detector=DetectorConfig(num_kinds=25, num_colours=9, dim=8, dilations=(1,)),
+    hint_layer=0,
+)
+DATA = LessonData(
+    side=32,
+    batch=2,
+    shares={"single": 1.0},
+    shards={"single": 1},
+    cache=Path("unused"),
+    condition_drop=0.0,
+    time_mean=0.0,
+    time_spread=1.0,
+)
+
+
+def a_batch(*, edited: bool = False, word: str = "") -> Batch:
+    draw = torch.Generator().manual_seed(2)
+    rows = [torch.randn(3, 12, generator=draw), torch.randn(5, 12, generator=draw)]
+    pixels = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
+    before = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
+    lessons = Lessons(
+        pixels=pixels, before=before if edited else None, rows=rows, glyphs=[word, ""]
+    )  # fmt: skip
+    return Batch(data=(lessons, DATA), samples=2, tokens=8)
+
+
+@pytest.fixture
+def task():
+    torch.manual_seed(0)
+    task = BrushTask(CONFIG)
+    for name, parameter in task.model.named_parameters():
+        parameter.requires_grad_("autoencoder" not in name and "detector" not in name)
+    return task
+
+
+def step(task, batch: Batch, seed: int = 0):
+    found = task.losses(batch, torch.Generator().manual_seed(seed)).losses
+    return found["flow"] + 0.5 * found["hint"]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_picture_is_learned(task, edited: bool):
+    batch = a_batch(edited=edited)
+    adam = torch.optim.AdamW([p for p in task.model.parameters() if p.requires_grad], lr=1e-2)
+    seen = []
+    for _ in range(40):
+        loss = step(task, batch)
+        seen.append(float(loss.detach()))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert seen[-1] < 0.6 * seen[0]
+
+
+def test_gradients_reach_what_learns_and_nothing_that_is_frozen(task):
+    batch = a_batch(word='Text "HI". ')
+    adam = torch.optim.AdamW([p for p in task.model.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(2):  # the last layer begins at zero: what is before it learns from step 2 on
+        adam.zero_grad()
+        step(task, batch).backward()
+        adam.step()
+    touched = {
+        name for name, p in task.model.named_parameters() if p.grad is not None and p.grad.any()
+    }
+    parts = ("connector.proj_in", "glyphs.encoder", "transformer.layers.0", "transformer.all_x")
+    for part in (*(f"painter.{part}" for part in parts), "hint.0"):
+        assert any(name.startswith(part) for name in touched), part
+    assert not any("autoencoder" in name or "detector" in name for name in touched)
+
+
+def test_the_condition_matters_only_where_it_is_kept(task):
+    batch = a_batch()
+    lessons, data = batch.data
+    other = replace(lessons, rows=[row + 1 for row in lessons.rows])
+    with torch.no_grad():
+        for parameter in task.model.painter.transformer.parameters():
+            parameter.add_(0.05)
+    dropped = replace(data, condition_drop=1.0)
+    kept = [float(step(task, replace(batch, data=(x, data))).detach()) for x in (lessons, other)]
+    without = [
+        float(step(task, replace(batch, data=(x, dropped))).detach()) for x in (lessons, other)
+    ]
+    assert abs(kept[0] - kept[1]) > 1e-5
+    assert without[0] == without[1]
+
+
+def test_what_is_exported_is_read_again_as_a_part_of_nano(task, tmp_path):
+    from mingle import typed
+    from mingle.checkpoints.load import read_json
+    from mingle.checkpoints.nano.parts import PAINTER
+    from mingle.painter.config import PainterConfig
+
+    task.export(tmp_path)
+    config = typed.read(PainterConfig, read_json(tmp_path / "painter.json"), "painter.json")
+    assert config == CONFIG.painter
+    painter = PAINTER.load(tmp_path, config, None, torch.device("cpu"))
+    for name, tensor in task.model.painter.state_dict().items():
+        torch.testing.assert_close(painter.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)

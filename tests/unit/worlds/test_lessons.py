@@ -1,0 +1,74 @@
+"""What the brush is taught: pictures drawn anew must still fit their words."""
+
+import numpy as np
+import pytest
+
+from mingle.worlds import sprites
+from mingle.worlds.edits import PAINTS
+from mingle.worlds.lessons import Kind, draw_plan, sample_plan
+from mingle.worlds.scenes import NUMBERS, relation
+
+pytestmark = pytest.mark.skipif(
+    not sprites.FONT.exists(), reason="the emoji font is not installed (make worlds)"
+)
+ALL: tuple[Kind, ...] = ("single", "several", "edit", "segment")
+
+
+def lessons(kind: Kind, plans: int = 30, times: int = 3):
+    rng = np.random.default_rng(3)
+    for _ in range(plans):
+        plan = sample_plan(rng, kind, split="train")
+        for _ in range(times):
+            yield plan, draw_plan(rng, plan, 64)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_things_lie_inside_the_picture_and_keep_their_looks(kind: Kind):
+    for plan, lesson in lessons(kind):
+        for before, after in zip(plan.target.things, lesson.target.things, strict=True):
+            assert (before.kind, before.colour) == (after.kind, after.colour)
+            for place in (after.x, after.y):
+                assert after.size / 2 - 1e-6 <= place <= 1 - after.size / 2 + 1e-6
+
+
+def test_places_change_but_not_the_relation_that_was_told():
+    moved = set()
+    for plan, lesson in lessons("several"):
+        things = lesson.target.things
+        moved.add(things[0].x)
+        if len(things) == 2 and plan.text.split()[0] not in NUMBERS:
+            assert relation(*things) == relation(*plan.target.things)
+    assert len(moved) > 80
+
+
+def test_a_background_that_was_told_stays():
+    seen = {True: set(), False: set()}
+    for plan, lesson in lessons("single", plans=60):
+        told = plan.text.endswith(" background")
+        seen[told].add(lesson.target.background == plan.target.background)
+    assert seen == {True: {True}, False: {True, False}}
+
+
+def test_an_edit_changes_nothing_but_what_it_may():
+    for _, lesson in lessons("edit"):
+        assert lesson.before is not None
+        assert lesson.changed is not None
+        assert (lesson.before == lesson.pixels)[~lesson.changed].all()
+
+
+def test_segmentation_paints_one_thing_in_one_colour():
+    for plan, lesson in lessons("segment"):
+        assert lesson.before is not None
+        paint = PAINTS[plan.text.rsplit(" ", 1)[1]]
+        assert lesson.changed is not None
+        assert (lesson.pixels[lesson.changed] == paint).all()
+        assert (lesson.before == lesson.pixels)[~lesson.changed].all()
+        assert lesson.changed.any()
+
+
+def test_the_ablation_asks_for_a_mask_and_shows_it():
+    for plan, lesson in lessons("mask", plans=10):
+        assert plan.text.startswith("show the mask of the ")
+        assert lesson.changed is not None
+        assert (lesson.pixels[lesson.changed] == 255).all()
+        assert (lesson.pixels[~lesson.changed] == 0).all()
