@@ -21,7 +21,7 @@ KNOWN_BY = 6  # recordings that the judge knows a voice by
 SPEEDS, PITCHES = (0.8, 1.25), (0.85, 1.2)
 PITCH_HOP = 160  # samples
 
-Samples = Float32[np.ndarray, " samples"]
+Samples = Float32[np.ndarray, " _"]  # each recording of its own length
 
 
 def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
