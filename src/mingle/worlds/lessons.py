@@ -1,8 +1,9 @@
 """What the brush is taught: words, the picture they ask for, and the one they start from.
 
-A plan fixes the words. The pictures can be drawn again and again: whatever the words leave open
-(places, sizes, shades, backgrounds) is drawn anew each time, so a limited number of texts, which
-are dear to read, gives endless pictures.
+A plan fixes the words. The pictures can be drawn again and again: what the words leave open is
+drawn anew each time, so a limited number of texts, which are dear to read, gives many pictures.
+Pictures from words alone are arranged (`arrangement`): only their background is open. Edits start
+from any scene of the world.
 """
 
 from dataclasses import dataclass, replace
@@ -11,15 +12,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from mingle.worlds.arrangement import arrange
 from mingle.worlds.edits import PAINTS, Edit, sample_edit, sample_segmentation
-from mingle.worlds.pictures import letter, sample_lettered_scene
+from mingle.worlds.pictures import sample_lettered_scene
 from mingle.worlds.scenes import (
     BACKGROUNDS,
     Scene,
-    Thing,
     caption,
     draw,
-    places,
     relation,
     sample_scene,
 )
@@ -111,29 +111,13 @@ def _is_painted(edit: Edit, index: int) -> bool:
 
 
 def _anew(rng: np.random.Generator, plan: Plan) -> Scene:
-    """Another scene that the plan's words fit."""
+    """Another scene that the plan's words fit; two things stand in their order if none is told."""
     scene = plan.target
-    background = scene.background
     if not plan.text.endswith(" background"):
-        background = list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))]
-    scene = replace(scene, background=background, gradient=bool(rng.random() < 0.4))
-    if scene.lettering is not None:
-        return letter(rng, scene.lettering.text, _placed(rng, scene, scene.things))
-    while True:
-        moved = _placed(rng, scene, scene.things)
-        if len(moved.things) != 2 or relation(*moved.things) == relation(*scene.things):
-            return moved
-
-
-def _placed(rng: np.random.Generator, scene: Scene, things: tuple[Thing, ...]) -> Scene:
-    spots = places(rng, len(things)) if things else []
-    return replace(
-        scene,
-        things=tuple(
-            replace(thing, x=x, y=y, size=size)
-            for thing, (x, y, size) in zip(things, spots, strict=True)
-        ),
-    )
+        scene = replace(scene, background=list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))])
+    if len(scene.things) == 2 and relation(*scene.things) not in plan.text:
+        scene = scene.with_thing(0, x=0.0, y=0.5).with_thing(1, x=1.0, y=0.5)
+    return arrange(scene)
 
 
 def _moved(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 
+from mingle.worlds.arrangement import arrange
 from mingle.worlds.edits import sample_edit, sample_segmentation
 from mingle.worlds.scenes import BACKGROUNDS, FONTS, Lettering, Scene, draw, sample_scene
 from mingle.worlds.sentences import LETTERS, wordnet_examples
@@ -15,16 +16,22 @@ from mingle.worlds.sprites import COLOURS
 def sample_picture(
     rng: np.random.Generator, *, side: int, split: Split
 ) -> UInt8[np.ndarray, "side side 3"]:
-    """Scenes of 1 to 5 things (55 %), with words (25 %), edited (10 %) or painted over (10 %)."""
+    """Scenes of 1 to 5 things (50 %), with words (30 %), edited (10 %) or painted over (10 %).
+
+    Much of what may be arranged is: 8 in 10 of the words, 4 in 10 of the scenes.
+    """
     kind = rng.random()
     if kind < 0.1:
         return sample_edit(rng, side=side, split=split).after
     if kind < 0.2:
         return sample_segmentation(rng, side=side, split=split).after
-    if kind < 0.45:
-        return draw(sample_lettered_scene(rng, split=split), side).pixels
-    things = int(rng.integers(1, 6))
-    return draw(sample_scene(rng, num_things=things, split=split), side).pixels
+    if lettered := kind < 0.5:
+        scene = sample_lettered_scene(rng, split=split)
+    else:
+        scene = sample_scene(rng, num_things=int(rng.integers(1, 6)), split=split)
+    if len(scene.things) < 5 and rng.random() < (0.8 if lettered else 0.4):
+        scene = arrange(scene)
+    return draw(scene, side).pixels
 
 
 def sample_lettered_scene(rng: np.random.Generator, *, split: Split) -> Scene:

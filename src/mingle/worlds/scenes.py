@@ -41,13 +41,17 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Lettering:
-    """Words in the picture: one line, centred at (x, y); size is the letters' height."""
+    """Words in the picture: one line, centred at height y; size is the letters' height.
+
+    `pitch`: how far apart letters stand, each on a multiple of it; None as the font has it.
+    """
 
     text: str
     font: str
     colour: str
     y: float
     size: float
+    pitch: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +227,14 @@ def _write(canvas: np.ndarray, lettering: Lettering, side: int) -> None:
     if (length := font.getlength(lettering.text)) > 0.96 * side:
         font = font.font_variant(size=int(font.size * 0.96 * side / length))
     mask = Image.new("L", (side, side), 0)
-    place = (side / 2, lettering.y * side)
-    ImageDraw.Draw(mask).text(place, lettering.text, fill=255, font=font, anchor="mm")
+    pen = ImageDraw.Draw(mask)
+    y = lettering.y * side
+    if lettering.pitch is None:
+        pen.text((side / 2, y), lettering.text, fill=255, font=font, anchor="mm")
+    else:
+        free = round(1 / lettering.pitch) - len(lettering.text)
+        for number, sign in enumerate(lettering.text, start=free // 2):
+            x = (number + 0.5) * lettering.pitch * side
+            pen.text((x, y), sign, fill=255, font=font, anchor="mm")
     alpha = np.asarray(mask, dtype=np.float32)[..., None] / 255
     canvas += alpha * (np.array(COLOURS[lettering.colour], np.float32) - canvas)

@@ -18,10 +18,14 @@ from mingle.worlds.pictures import sample_picture
 
 @dataclass(frozen=True, kw_only=True)
 class PictureData:
-    """Batches of world pictures, `side` pixels square."""
+    """Batches of world pictures, `side` pixels square.
+
+    `noise`: latents get normal noise of a spread drawn from 0 to this, as a painter's have errors.
+    """
 
     side: int
     batch: int
+    noise: float
 
 
 class ImageVaeTask(Task):
@@ -44,15 +48,18 @@ class ImageVaeTask(Task):
         for position, pixels in numbered(make, draw):
             batch = as_tensor(pixels)
             yield Batch(
-                data=batch, samples=data.batch, tokens=batch[:, 0].numel(), position=position
-            )
+                data=(batch, data), samples=data.batch, tokens=batch[:, 0].numel(),
+                position=position,
+            )  # fmt: skip
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """`pixels` and `edges` are L1 plus MSE in units of half the pixel range; `kl` in nats."""
-        pixels = batch.data
+        pixels, data = batch.data
         posterior = backbones.posterior(self.model, pixels)
         noise = torch.randn(posterior.mean.shape, generator=generator)
-        painted = backbones.to_pixels(self.model, posterior.mean + posterior.std * noise)
+        further = torch.rand(len(pixels), 1, 1, 1, generator=generator) * data.noise
+        spread = (posterior.var + further**2).sqrt()
+        painted = backbones.to_pixels(self.model, posterior.mean + spread * noise)
         error = painted - pixels
         return Outcome(
             losses={
