@@ -1,12 +1,14 @@
 """Live conversations at their limits: transcripts, slow clients, the end of the time, memory."""
 
 import asyncio
+import base64
+import io
 import json
 import time
 
 import numpy as np
 import pytest
-from live_client import Socket, silence, talk
+from live_client import PATIENCE_S, Socket, silence, talk
 from miniature.loud import LoudActivity
 from scripted import ScriptedEngine
 from served import NAME, scripted, served
@@ -42,6 +44,51 @@ def test_what_the_user_said_is_written_down_beside_the_answer(place):
     asyncio.run(main())
 
 
+def test_a_question_costs_its_own_tokens_however_long_the_video_was(place, frames):
+    """All of the video was read when it was asked: none of it is left for the answer."""
+    read = place.house.metrics.tokens.labels("in")
+
+    async def unread(count):
+        async with Socket(place) as socket:
+            session = {"output_modalities": ["text"], "max_output_tokens": 1}
+            await socket.send("session.update", session=session)
+            for frame in frames(count):
+                before = figure(read)
+                content = [{"type": "input_image", "image_url": frame}]
+                item = {"type": "message", "role": "user", "content": content}
+                await socket.send("conversation.item.create", item=item)
+                async with asyncio.timeout(PATIENCE_S):
+                    while figure(read) == before:
+                        await asyncio.sleep(0.01)
+            await socket.say("What do you see?")
+            usage = (await socket.until("response.done"))["response"]["usage"]
+            return usage["input_tokens"] - usage["input_token_details"]["cached_tokens"]
+
+    short, long = asyncio.run(unread(3)), asyncio.run(unread(15))
+    assert short == long < 40  # the miniature's tokens are bytes
+
+
+@pytest.fixture
+def frames():
+    """Makes videos of noise: no two frames are alike."""
+    pil = pytest.importorskip("PIL.Image")
+    draw = np.random.default_rng(0)
+
+    def make(count):
+        for _ in range(count):
+            target = io.BytesIO()
+            pixels = draw.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            pil.fromarray(pixels).save(target, "JPEG")
+            yield "data:image/jpeg;base64," + base64.b64encode(target.getvalue()).decode()
+
+    return make
+
+
+def figure(counter):
+    """A counter's value as Prometheus would read it."""
+    return next(iter(counter.collect())).samples[0].value
+
+
 def test_a_client_that_does_not_read_holds_up_itself_only(whole_miniature):
     """Its answer stops at the limit of unsent bytes, goes on when it reads, and nothing is lost."""
     words = ["word " * 200] * 200  # 200 kB
@@ -74,15 +121,22 @@ def test_a_client_that_does_not_read_holds_up_itself_only(whole_miniature):
         asyncio.run(main(place))
 
 
-def test_a_session_ends_when_its_time_is_up(whole_miniature):
-    limits = RealtimeLimits(max_session_s=0.5)
-
+@pytest.mark.parametrize(
+    ("limits", "reason", "left_s"),
+    [
+        (RealtimeLimits(max_session_s=0.5), "the session's time is up", 0.5),
+        (RealtimeLimits(max_idle_s=0.5), "nothing came for too long", 3600),
+    ],
+)
+def test_a_session_ends_when_its_time_is_up_or_nobody_speaks(
+    whole_miniature, limits, reason, left_s
+):
     async def main(place):
         async with Socket(place) as socket:
             created = await socket.until("session.created")
-            assert created["session"]["expires_at"] == pytest.approx(time.time() + 0.5, abs=2)
+            assert created["session"]["expires_at"] == pytest.approx(time.time() + left_s, abs=2)
             ended = await socket.until("error")
-            assert ended["error"]["message"] == "the session's time is up"
+            assert ended["error"]["message"] == reason
             await socket.raw.wait_closed()
             assert socket.raw.close_code == 1000
 

@@ -83,10 +83,13 @@ class PrefixStore:
 def content_keys(prompt: Prompt) -> Int64[np.ndarray, " tokens"]:
     """One number a token: the id of a text token, a negative piece of its media's hash else."""
     keys = prompt.ids.copy()
-    for span in prompt.spans:
-        digest = np.frombuffer(_digest(prompt, span), dtype=np.int64)
-        place = np.arange(span.length) % len(digest)
-        keys[span.start : span.start + span.length] = digest[place] | np.int64(-(2**63))
+    if prompt.spans:  # all at once: a live conversation asks at every turn, of many pictures
+        digests = b"".join(_digest(prompt, span) for span in prompt.spans)
+        numbers = np.frombuffer(digests, dtype=np.int64).reshape(len(prompt.spans), -1)
+        starts, lengths = np.array([(span.start, span.length) for span in prompt.spans]).T
+        span = np.repeat(np.arange(len(starts)), lengths)
+        place = np.arange(len(span)) - np.repeat(lengths.cumsum() - lengths, lengths)
+        keys[starts[span] + place] = numbers[span, place % numbers.shape[1]] | np.int64(-(2**63))
     return keys
 
 

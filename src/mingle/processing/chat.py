@@ -71,17 +71,19 @@ class PromptWriter:
         self._ids: list[int] = []
         self._spans: list[Span] = []
         self._text = ""
-        self._pieces: dict[str, list[str]] = {}  # of markup, which a film repeats at every frame
+        self._pieces: dict[str, list[int | str]] = {}  # of markup, which every picture repeats
         self._encoded: dict[str, list[int]] = {}
 
     def markup(self, text: str) -> None:
         """Write a template's text: special tokens in it become themselves."""
         if text not in self._pieces:
-            self._pieces[text] = self._tokenizer.split_special(text)
-        for place, piece in enumerate(self._pieces[text]):
-            if place % 2:
+            cut = enumerate(self._tokenizer.split_special(text))
+            pieces = (self._tokenizer.token_id(one) if i % 2 else one for i, one in cut)
+            self._pieces[text] = [piece for piece in pieces if piece != ""]
+        for piece in self._pieces[text]:
+            if isinstance(piece, int):
                 self.boundary()
-                self._ids.append(self._tokenizer.token_id(piece))
+                self._ids.append(piece)
             else:
                 self._text += piece
 

@@ -166,11 +166,12 @@ class Processor:
     def _write_parts(self, writer: PromptWriter, media: "_Media", parts: tuple[Part, ...]) -> None:
         if self.template.words_first:
             parts = tuple(sorted(parts, key=is_media))  # stable: words, then media, in their order
+        settings = self.media
         for part in parts:
             if isinstance(part, Text):
                 writer.text(part.text)
                 continue
-            made = ready(part, self.media)
+            made = ready(part, settings)
             assert not isinstance(made, Text)
             source: Patches | Film | LogMel = made.source
             if isinstance(source, Patches):
