@@ -11,6 +11,8 @@ import pytest
 import soundfile
 from served import NAME
 
+from mingle.processing.recording import decode_recording
+
 HI = [{"role": "user", "content": "hi"}]
 
 
@@ -132,13 +134,13 @@ def test_addresses_and_files_are_not_fetched(client):
             )
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus"])
+@pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus", "aac"])
 def test_speech_is_a_file_of_the_asked_format(client, form):
     said = client.audio.speech.create(model=NAME, input="Hi", voice="default", response_format=form)
-    samples, rate = soundfile.read(io.BytesIO(said.content))
-    assert rate == {"wav": 44_100, "flac": 44_100, "mp3": 44_100, "opus": 48_000}[form]
-    assert 0.5 < len(samples) / rate < 5
-    assert np.isfinite(samples).all()
+    heard = decode_recording(said.content)
+    assert heard.sample_rate_hz == (48_000 if form == "opus" else 44_100)
+    assert 0.5 < heard.seconds < 5
+    assert np.isfinite(heard.samples).all()
 
 
 def test_raw_speech_is_24_khz_and_streams(client):

@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to say, who says it and how, where it goes."""
     parser.add_argument("text", nargs="*", help='what to say; "-" reads standard input as it comes')
     parser.add_argument("-f", "--file", type=Path, help="speak a text file")
-    parser.add_argument("-o", "--output", type=Path, help="wav, flac, mp3, opus or pcm by its name")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="wav, flac, mp3, opus, aac or pcm by its name"
+    )
     parser.add_argument(
         "--stream", action="store_true", help="raw 16-bit samples to the pipe, or play"
     )

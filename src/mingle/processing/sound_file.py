@@ -13,19 +13,25 @@ import numpy as np
 from jaxtyping import Float32
 
 from mingle.errors import CapacityError, InputError, missing_extra
+from mingle.processing.aac_file import AacFile
 
 FORMATS: dict[str, tuple[str, str]] = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "opus": ("OGG", "OPUS"),
+    "aac": ("ADTS", "AAC"),
     "pcm": ("RAW", "PCM_16"),
 }
-"""Format -> libsndfile's container and coding. pcm is 16 bit, little endian, without a header."""
+"""Format -> container and coding, in libsndfile's words but for aac, which it does not know.
+
+pcm is 16 bit, little endian, without a header.
+"""
 
 RATES: dict[str, tuple[int, ...]] = {
     "opus": (48000, 24000, 16000, 12000, 8000),
     "mp3": (44100, 48000, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+    "aac": (44100, 48000, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
 }
 """Formats that can only carry some rates, the best one first."""
 
@@ -57,7 +63,6 @@ class SoundWriter:
     def __init__(self, target: Path | BytesIO, format_name: str, sample_rate_hz: int):
         if format_name not in FORMATS:
             raise InputError(f"format {format_name!r}; expected one of {', '.join(FORMATS)}")
-        container, coding = FORMATS[format_name]
         self.sample_rate_hz, self.num_samples = sample_rate_hz, 0
         self._path = target if isinstance(target, Path) else None
         self._partial: Any = target
@@ -66,9 +71,7 @@ class SoundWriter:
             if not self._path.parent.is_dir():
                 raise InputError(f"there is no folder {self._path.parent} to write into")
         with self._told():
-            self._file = _soundfile().SoundFile(
-                self._partial, "w", sample_rate_hz, 1, coding, format=container
-            )
+            self._file = _opened(self._partial, format_name, sample_rate_hz)
 
     def write(self, samples: Float32[np.ndarray, " samples"]) -> None:
         """Append samples in [-1, 1]; louder ones are limited to that. Raises CapacityError."""
@@ -116,6 +119,13 @@ def encode_sound(
     with SoundWriter(target, format_name, sample_rate_hz) as writer:
         writer.write(samples)
     return target.getvalue()
+
+
+def _opened(target: Path | BytesIO, format_name: str, sample_rate_hz: int) -> Any:
+    if format_name == "aac":
+        return AacFile(target, sample_rate_hz)
+    container, coding = FORMATS[format_name]
+    return _soundfile().SoundFile(target, "w", sample_rate_hz, 1, coding, format=container)
 
 
 def _file_errors() -> tuple[type[BaseException], ...]:

@@ -114,7 +114,7 @@ class AudioWish(Wire):
     """How the answer is to be spoken. Null is the model's own voice."""
 
     voice: str | None = None
-    format: Literal["wav", "mp3", "flac", "opus", "pcm16"] = "wav"
+    format: Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"] = "wav"
 
 
 class StreamOptions(Wire):

@@ -20,6 +20,7 @@ MEDIA_TYPES = {
     "flac": "audio/flac",
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
+    "aac": "audio/aac",
     "pcm": "audio/pcm",
 }
 
@@ -28,7 +29,7 @@ def rate_of(form: str) -> int | None:
     """The rate that a format is sent at; None is the model's own."""
     if form in ("pcm", "pcm16", "opus"):
         return STREAM_HZ if form != "opus" else carried_rate("opus", 48_000)
-    return 44_100 if form == "mp3" else None
+    return 44_100 if form in ("mp3", "aac") else None
 
 
 def pace_of(factor: float) -> str | None:

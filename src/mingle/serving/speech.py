@@ -16,14 +16,13 @@ from mingle.messages import SpeechChunk
 from mingle.processing.recording import Recording
 from mingle.processing.sound_file import RATES, SoundWriter, carried_rate
 from mingle.serving.chat_schema import Wire
-from mingle.serving.faults import UnsupportedError
 from mingle.serving.flows import Streamed, server_events, unless_gone
 from mingle.serving.house import House
 from mingle.serving.media import bytes_of
 from mingle.serving.sound import MEDIA_TYPES, Samples, encoded, pace_of, pcm16, rate_of
 from mingle.talker.instruction import Style
 
-STREAMED = ("pcm", "mp3", "opus")
+STREAMED = ("pcm", "mp3", "opus", "aac")
 """Formats whose beginning does not tell their length."""
 MAX_REFERENCES = 8
 Sounding = Callable[[], Generator[SpeechChunk]]
@@ -63,8 +62,6 @@ def speech_routes(house: House) -> APIRouter:
         house.knows(asked.model)
         house.require("talker", "speak")
         form = asked.response_format
-        if form == "aac":
-            raise UnsupportedError("aac is not written here; expected wav, mp3, flac, opus or pcm")
         rate = _rate(asked, form)
         make = await unless_gone(request, _sounding(house, asked, rate))
         if asked.stream_format == "sse":

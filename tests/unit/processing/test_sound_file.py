@@ -50,7 +50,7 @@ def test_an_error_leaves_no_file_and_keeps_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "opus"])
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "opus", "aac"])
 def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path, ending):
     noise = np.random.default_rng(0).uniform(-1, 1, 12 * 24000).astype(np.float32)
     file = tmp_path / f"a.{ending}"
@@ -84,5 +84,5 @@ def test_unknown_endings_are_refused(tmp_path):
         format_of(tmp_path / "a.xyz")
     with pytest.raises(InputError, match="no folder"):
         SoundWriter(tmp_path / "none" / "a.wav", "wav", 8000)
-    with pytest.raises(InputError, match="format 'aac'"):
-        SoundWriter(BytesIO(), "aac", 8000)
+    with pytest.raises(InputError, match="format 'wma'"):
+        SoundWriter(BytesIO(), "wma", 8000)
