@@ -1,4 +1,4 @@
-"""The smallest painter of nano's kind: every row of the prompt is a token, pixels in squares."""
+"""The smallest painter of nano's kind: every row of the prompt is a token, and every place."""
 
 from mingle.nn.transformer import DecoderConfig
 from mingle.painter.config import (
@@ -35,6 +35,8 @@ TINY_PAINTER = PainterConfig(
         scale=4.0,
         mlp_dim=None,
         token_dim=8,
+        standardised=True,
+        places=4,
     ),
     glyph=GlyphConfig(
         vocab_size=260,

@@ -19,8 +19,11 @@ from mingle.painter.config import AutoencoderConfig, TransformerConfig
 Tokens = Float[Tensor, "_ token_dim"]
 
 
-def build_transformer(config: TransformerConfig) -> nn.Module:
-    """A Z-Image transformer with untrained parameters."""
+def build_transformer(config: TransformerConfig, places: int = 0) -> nn.Module:
+    """A Z-Image transformer with untrained parameters.
+
+    The first `places` tokens of a condition are added to the picture's, those of the same place.
+    """
     try:
         from mingle.painter.filling import ZImage
     except ImportError as error:
@@ -43,6 +46,9 @@ def build_transformer(config: TransformerConfig) -> nn.Module:
         axes_lens=list(config.axes_lens),
     )
     transformer.token_multiple = config.token_multiple
+    transformer.num_places = places
+    if places:
+        transformer.guide = nn.Linear(config.token_dim, config.dim, bias=False)
     return transformer
 
 

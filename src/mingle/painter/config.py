@@ -18,7 +18,11 @@ class ConditionConfig:
     its opening, which is the same for all. Without `reads_pictures` the thinker reads the words
     alone: of a picture to edit it is the transformer that sees the latents. `scale` is the length
     that tokens are brought to (None: left as they are); `mlp_dim` the inner width of the network
-    that makes them `token_dim` wide (None: there is none, `dim` is `token_dim`).
+    that makes them `token_dim` wide (None: there is none, `dim` is `token_dim`). `standardised`:
+    the connector sees how the thinker's states differ from their mean, in units of their spread.
+    `places`: so many more queries stand in the connector, one for each token of the picture; what
+    becomes of them is added to these tokens (0: none). Then it is they who read text to be drawn,
+    and not the transformer.
     """
 
     thinker_dim: int
@@ -31,6 +35,8 @@ class ConditionConfig:
     scale: float | None
     mlp_dim: int | None
     token_dim: int
+    standardised: bool = False
+    places: int = 0
 
     @property
     def num_queries(self) -> int:

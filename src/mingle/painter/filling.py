@@ -1,7 +1,8 @@
-"""diffusers' Z-Image transformer, but for how many tokens its two sequences are filled up to.
+"""diffusers' Z-Image transformer with two freedoms that a small model needs.
 
-The library fills condition and picture up to a multiple of 32 tokens each. A small model has 16
-tokens of picture and ten of words: it would spend most of its time on the filling.
+How many tokens its two sequences are filled up to: the library fills condition and picture up to a
+multiple of 32 tokens each; with 16 tokens of picture and ten of words, most of the time would go
+into the filling. And tokens of the condition that belong to places of the picture (`guide`).
 """
 
 from typing import Any
@@ -9,13 +10,39 @@ from typing import Any
 import torch
 from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class ZImage(ZImageTransformer2DModel):
     """The library's transformer; with the multiple 32 it computes what the library's does."""
 
     token_multiple = 32
+    num_places = 0
+    guide: nn.Linear
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the library has more)
+        self,
+        x: list[Float[Tensor, "channels frames rows columns"]],
+        t: Float[Tensor, " batch"],
+        cap_feats: list[Float[Tensor, "_ token_dim"]],
+        **options: Any,
+    ) -> Any:
+        """The library's pass; the first `num_places` tokens of a condition are a guide.
+
+        They are added to the tokens of the picture that is painted, behind the first block, by the
+        library's own way for such additions.
+        """
+        if self.num_places:
+            guide = self.guide(torch.stack([item[: self.num_places] for item in cap_feats]))
+            cap_feats = [item[self.num_places :] for item in cap_feats]
+            tokens = x[0][0].numel() // self.all_patch_size[0] ** 2
+            filled = self._full(tokens) + max(self._full(len(item)) for item in cap_feats)
+            guide = nn.functional.pad(guide, (0, 0, 0, filled - self.num_places))
+            options["controlnet_block_samples"] = {0: guide}
+        return super().forward(x, t, cap_feats, **options)
+
+    def _full(self, tokens: int) -> int:
+        return tokens + -tokens % self.token_multiple
 
     def patchify_and_embed(
         self,
@@ -35,7 +62,7 @@ class ZImage(ZImageTransformer2DModel):
             filled = _filled(condition, self.token_multiple)
             words.append(filled)
             numbers = torch.arange(1, len(filled[0]) + 1, dtype=torch.int32, device=device)
-            word_places.append(torch.nn.functional.pad(numbers[:, None], (0, 2)))
+            word_places.append(nn.functional.pad(numbers[:, None], (0, 2)))
             patches, size, counts = self._patchify_image(image, patch_size, f_patch_size)
             start = (len(filled[0]) + 1, 0, 0)
             grid = self.create_coordinate_grid(counts, start, device).flatten(0, 2)

@@ -25,13 +25,15 @@ class Painter(nn.Module):
         super().__init__()
         self.config = config
         condition = config.condition
+        _check_places(config)
         in_prompt = condition.query_scales if condition.query_place == "thinker" else ()
         dim = condition.thinker_dim
         self.queries = nn.ParameterList(torch.randn(s**2, dim) * dim**-0.5 for s in in_prompt)
         self.connector = Connector(condition)
-        self.glyphs = GlyphEncoder(config.glyph, condition.dim) if config.glyph else None
+        read_by = condition.connector.dim if condition.places else condition.dim
+        self.glyphs = GlyphEncoder(config.glyph, read_by) if config.glyph else None
         self.finish = Finish(condition)
-        self.transformer = backbones.build_transformer(config.transformer)
+        self.transformer = backbones.build_transformer(config.transformer, condition.places)
         self.autoencoder = backbones.build_autoencoder(config.autoencoder)
 
     def condition(
@@ -43,20 +45,28 @@ class Painter(nn.Module):
         when queries stand in the connector). `glyph_texts`: what `glyphs.glyph_text` gives; ""
         leaves the branch off. Raises ConfigError when text is to be drawn without a glyph encoder.
         """
+        glyphs = self._glyphs(glyph_texts)
+        if self.config.condition.places:
+            nothing = hidden[0].new_zeros(0, self.config.condition.connector.dim)
+            return self.connector(hidden, [glyphs.get(i, nothing) for i in range(len(hidden))])
         tokens = self.connector(hidden)
-        drawn = [index for index, text in enumerate(glyph_texts) if text]
-        if drawn:
-            if self.glyphs is None:
-                raise ConfigError(
-                    "this painter has no glyph encoder, so it cannot draw quoted text; "
-                    "leave out --text and the quotation marks"
-                )
-            ids, mask = byte_ids([glyph_texts[i] for i in drawn], self.glyphs.max_length)
-            device = tokens[0].device
-            glyphs = self.glyphs(ids.to(device), mask.to(device))
-            for index, rows in zip(drawn, glyphs, strict=True):
-                tokens[index] = torch.cat((tokens[index], rows))
+        for index, rows in glyphs.items():
+            tokens[index] = torch.cat((tokens[index], rows))
         return tokens
+
+    def _glyphs(self, texts: Sequence[str]) -> dict[int, Float[Tensor, "_ dim"]]:
+        """Rows of text to be drawn, by the picture's number; pictures without text have none."""
+        drawn = [index for index, text in enumerate(texts) if text]
+        if not drawn:
+            return {}
+        if self.glyphs is None:
+            raise ConfigError(
+                "this painter has no glyph encoder, so it cannot draw quoted text; "
+                "leave out --text and the quotation marks"
+            )
+        ids, mask = byte_ids([texts[i] for i in drawn], self.glyphs.max_length)
+        device = self.connector.proj_in.weight.device
+        return dict(zip(drawn, self.glyphs(ids.to(device), mask.to(device)), strict=True))
 
     def velocity(
         self,
@@ -79,3 +89,16 @@ class Painter(nn.Module):
     ) -> Float[Tensor, "batch 3 height width"]:
         """Latents -> pixels around [-1, 1], not clamped."""
         return backbones.decode(self.autoencoder, latents)
+
+
+def _check_places(config: PainterConfig) -> None:
+    """Raise ConfigError unless every canvas has as many tokens as the condition has places."""
+    if not (places := config.condition.places):
+        return
+    for height, width in (size for sizes in config.buckets.values() for size in sizes):
+        tokens = height * width // config.pixel_multiple**2
+        if tokens != places or config.free_sizes:
+            raise ConfigError(
+                f"the painter's condition has {places} places and a canvas of {width}x{height} has "
+                f"{tokens} tokens; they must be equal, on all canvases, without free sizes"
+            )

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from mingle.worlds.films import DIRECTIONS, Film
-from mingle.worlds.scenes import BACKGROUNDS, Scene, Thing
+from mingle.worlds.scenes import BACKGROUNDS, Lettering, Scene, Thing
 from mingle.worlds.sprites import COLOURS, KINDS
 
 NOTHING = "nothing"
 PLACE_KINDS = (NOTHING, *KINDS)
 PLACE_COLOURS = ("natural", *COLOURS)
 EVENTS = ("stays", *DIRECTIONS, "appears", "vanishes")
+PLACE_LETTERS = (NOTHING, *ascii_uppercase)
 GROUNDS = tuple(BACKGROUNDS)
 IGNORED = -1
 
@@ -38,6 +40,38 @@ class Places:
 def places_of_scene(scene: Scene, rows: int) -> Places:
     """The labels of a still picture on a grid of `rows` x `rows`."""
     return _places([(thing, "stays") for thing in scene.things], scene.background, rows)
+
+
+def covered_places(scene: Scene, rows: int) -> Int64[np.ndarray, "2 places"]:
+    """Kind and colour of the thing whose square holds the centre of a place, row by row.
+
+    Without a thing, the colour is IGNORED. Where two lie, it is the upper one.
+    """
+    middles = (np.arange(rows) + 0.5) / rows
+    kind, colour = np.zeros((rows, rows), np.int64), np.full((rows, rows), IGNORED, np.int64)
+    for thing in scene.things:
+        down, across = (abs(middles - at) < thing.size / 2 for at in (thing.y, thing.x))
+        covered = down[:, None] & across
+        kind[covered] = PLACE_KINDS.index(thing.kind)
+        colour[covered] = PLACE_COLOURS.index(thing.colour or "natural")
+    return np.stack((kind.ravel(), colour.ravel()))
+
+
+def letters_in_places(lettering: Lettering | None, rows: int) -> Int64[np.ndarray, "2 places"]:
+    """The left and the right letter of each place, as indices into PLACE_LETTERS, row by row.
+
+    Places are two letters wide. Raises ValueError for letters that are not on such a grid.
+    """
+    letters = np.zeros((rows, 2 * rows), np.int64)
+    if lettering is not None:
+        if lettering.pitch != 0.5 / rows:
+            raise ValueError(f"letters {lettering.pitch} apart; expected {0.5 / rows}")
+        first = (2 * rows - len(lettering.text)) // 2
+        line = letters[int(lettering.y * rows)]
+        line[first : first + len(lettering.text)] = [
+            PLACE_LETTERS.index(letter) for letter in lettering.text
+        ]
+    return np.stack((letters[:, ::2].ravel(), letters[:, 1::2].ravel()))
 
 
 def places_of_frames(film: Film, first: int, rows: int) -> Places:

@@ -1,4 +1,4 @@
-"""How far the transformer's sequences are filled up."""
+"""How far the transformer's sequences are filled up, and what the guide does."""
 
 from dataclasses import replace
 
@@ -25,10 +25,10 @@ CONFIG = TransformerConfig(
 )
 
 
-def drawn(config: TransformerConfig):
+def drawn(config: TransformerConfig, places: int = 0):
     """A transformer with random weights, filling tokens included."""
     torch.manual_seed(0)
-    transformer = build_transformer(config).eval()
+    transformer = build_transformer(config, places).eval()
     with torch.no_grad():
         for parameter in transformer.parameters():
             parameter.normal_(std=0.2)
@@ -67,3 +67,26 @@ def test_without_filling_a_picture_does_not_depend_on_the_filling_tokens():
         transformer.x_pad_token.add_(1)
         transformer.cap_pad_token.add_(1)
     torch.testing.assert_close(moved(transformer, 5), before, rtol=0, atol=0)
+
+
+def test_a_guide_is_added_to_the_picture_and_is_not_among_the_words():
+    guided, plain = drawn(replace(CONFIG, token_multiple=4), 16), drawn(CONFIG)
+    draw = torch.Generator().manual_seed(1)
+    latents, references = torch.randn(2, 4, 8, 8, generator=draw), torch.randn(2, 4, 1, 8, 8)
+    words = [torch.randn(rows, 8, generator=draw) for rows in (5, 7)]
+    guides = torch.randn(2, 16, 8, generator=draw)
+    time = torch.tensor([0.3, 0.6])
+
+    def led(guides: torch.Tensor) -> torch.Tensor:
+        tokens = [torch.cat(pair) for pair in zip(guides, words, strict=True)]
+        with torch.no_grad():
+            return velocity(guided, latents, time, tokens, references)
+
+    plain.token_multiple = 4
+    plain.load_state_dict(
+        {k: v for k, v in guided.state_dict().items() if not k.startswith("guide")}
+    )
+    with torch.no_grad():
+        without = velocity(plain, latents, time, words, references)
+    torch.testing.assert_close(led(torch.zeros_like(guides)), without)
+    assert (led(guides) - without).abs().max() > 1e-3

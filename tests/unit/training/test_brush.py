@@ -9,7 +9,8 @@ from miniature.brush import TINY_PAINTER
 
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
-from mingle.training.tasks.brush import BrushConfig, BrushTask, LessonData, Lessons
+from mingle.training.tasks.brush import LOOKS, BrushConfig, BrushTask, LessonData, Lessons
+from mingle.worlds.places import IGNORED
 
 CONFIG = BrushConfig(
     painter=TINY_PAINTER,
@@ -34,10 +35,16 @@ def a_batch(*, edited: bool = False, word: str = "") -> Batch:
     rows = [torch.randn(3, 12, generator=draw), torch.randn(5, 12, generator=draw)]
     pixels = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
     before = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
+    places = torch.stack([draw_places(draw, size) for size in LOOKS], dim=1)
     lessons = Lessons(
-        pixels=pixels, before=before if edited else None, rows=rows, glyphs=[word, ""]
+        pixels=pixels, before=before if edited else None, rows=rows, glyphs=[word, ""],
+        places=torch.full_like(places, IGNORED) if edited else places,
     )  # fmt: skip
     return Batch(data=(lessons, DATA), samples=2, tokens=8)
+
+
+def draw_places(draw: torch.Generator, size: int) -> torch.Tensor:
+    return torch.randint(size, (2, 4), generator=draw)
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def task():
 
 def step(task, batch: Batch, seed: int = 0):
     found = task.losses(batch, torch.Generator().manual_seed(seed)).losses
-    return found["flow"] + 0.5 * found["hint"]
+    return found["flow"] + 0.5 * found["hint"] + 0.5 * found["layout"]
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -84,18 +91,32 @@ def test_gradients_reach_what_learns_and_nothing_that_is_frozen(task):
     assert not any("autoencoder" in name or "detector" in name for name in touched)
 
 
+def test_words_say_what_stands_where_and_edits_do_not(task):
+    found = [
+        task.losses(a_batch(edited=edited), torch.Generator()).losses for edited in (False, True)
+    ]
+    assert found[0]["layout"].item() > 1.0
+    assert found[1]["layout"].item() == 0.0
+    found[0]["layout"].backward()
+    assert task.model.painter.connector.places[0].grad.any()
+    assert task.model.painter.transformer.guide.weight.grad is None
+
+
 def test_the_condition_matters_only_where_it_is_kept(task):
     batch = a_batch()
     lessons, data = batch.data
-    other = replace(lessons, rows=[row + 1 for row in lessons.rows])
+    other = replace(lessons, rows=[-row for row in lessons.rows])
     with torch.no_grad():
         for parameter in task.model.painter.transformer.parameters():
             parameter.add_(0.05)
     dropped = replace(data, condition_drop=1.0)
-    kept = [float(step(task, replace(batch, data=(x, data))).detach()) for x in (lessons, other)]
-    without = [
-        float(step(task, replace(batch, data=(x, dropped))).detach()) for x in (lessons, other)
-    ]
+
+    def flow(lessons: Lessons, data: LessonData) -> float:
+        found = task.losses(replace(batch, data=(lessons, data)), torch.Generator().manual_seed(0))
+        return float(found.losses["flow"].detach())
+
+    kept = [flow(lessons, data), flow(other, data)]
+    without = [flow(lessons, dropped), flow(other, dropped)]
     assert abs(kept[0] - kept[1]) > 1e-5
     assert without[0] == without[1]
 

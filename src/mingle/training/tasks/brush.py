@@ -5,6 +5,7 @@ Flow matching of latents (Lipman et al. 2023) with noise levels drawn logit-norm
 autoencoder and detector are frozen.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,6 +32,15 @@ from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.training.tasks.image_vae import as_tensor, save_grid
 from mingle.worlds.lessons import Kind, Lesson, Plan, draw_plan, sample_plan
+from mingle.worlds.places import (
+    IGNORED,
+    PLACE_COLOURS,
+    PLACE_KINDS,
+    PLACE_LETTERS,
+    covered_places,
+    letters_in_places,
+)
+from mingle.worlds.scenes import Scene
 from mingle.worlds.split import Split
 
 SHARD = 256  # plans whose texts are read and kept together
@@ -74,12 +84,13 @@ class LessonData:
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """Lessons of one kind, ready for the model."""
+    """Lessons of one kind, ready for the model. `places`: see `LOOKS`."""
 
     pixels: Float[Tensor, "batch 3 height width"]
     before: Float[Tensor, "batch 3 height width"] | None
     rows: Sequence[Rows]
     glyphs: Sequence[str]
+    places: Int[Tensor, "batch 4 places"]
 
 
 class Brush(nn.Module):
@@ -93,14 +104,17 @@ class Brush(nn.Module):
         self.hint = nn.Sequential(
             nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, features * HINTS_PER_TOKEN)
         )
+        self.layout = nn.Linear(config.painter.condition.dim, sum(LOOKS))
         _open_gates(self.painter.transformer)
 
 
+LOOKS = tuple(map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS)))
+"""What a place of a picture shows: kind, colour, left and right letter; so many of each."""
 HINTS_PER_TOKEN = 4  # a token of 16 x 16 pixels is told what 2 x 2 squares of 8 x 8 show
 
 
 class BrushTask(Task):
-    """Flow matching (`flow`) and the hint (`hint`)."""
+    """Flow matching (`flow`), the hint (`hint`), and what stands where, from words (`layout`)."""
 
     Model, Data = BrushConfig, LessonData
 
@@ -127,10 +141,10 @@ class BrushTask(Task):
             )  # fmt: skip
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
-        """`flow`: squared error of the velocity; `hint`: 1 - cosine."""
+        """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place."""
         lessons, data = batch.data
-        flow, hint = self._losses(lessons, data, generator)
-        return Outcome(losses={"flow": flow, "hint": hint})
+        flow, hint, layout = self._losses(lessons, data, generator)
+        return Outcome(losses={"flow": flow, "hint": hint, "layout": layout})
 
     @torch.no_grad()
     def evaluate(self, data: LessonData, folder: Path) -> dict[str, float]:
@@ -162,12 +176,18 @@ class BrushTask(Task):
         chosen = np.argsort(lengths)[start : start + data.batch]
         drawn = [draw_plan(rng, plans[i], data.side) for i in chosen]
         before = [one.before for one in drawn if one.before is not None]
+        side = math.isqrt(self.config.painter.condition.places)
+        if before:  # what becomes of them is not in the words
+            labels = np.full((len(drawn), len(LOOKS), side * side), IGNORED)
+        else:
+            labels = np.stack([_labels(one.target, side) for one in drawn])
         read_glyphs = self.config.painter.glyph is not None
         return drawn, Lessons(
             pixels=as_tensor(np.stack([one.pixels for one in drawn])),
             before=as_tensor(np.stack(before)) if before else None,
             rows=[rows[i] for i in chosen],
             glyphs=[glyph_text(one.text) if read_glyphs else "" for one in drawn],
+            places=torch.from_numpy(labels),
         )
 
     def _library(self, kind: Kind, split: Split, data: LessonData) -> Library:
@@ -183,7 +203,7 @@ class BrushTask(Task):
 
     def _losses(
         self, lessons: Lessons, data: LessonData, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         painter, count = self.model.painter, len(lessons.pixels)
         with torch.no_grad():
             target = painter.encode(lessons.pixels)
@@ -199,7 +219,18 @@ class BrushTask(Task):
         with _heard(layer) as states:
             velocity = painter.velocity(interpolate(start, target, time), time, asked, before)
         flow = losses.flow_matching(velocity, start, target)
-        return flow, self._hint(states[0], features)
+        return flow, self._hint(states[0], features), self._layout(tokens, lessons)
+
+    def _layout(self, tokens: Sequence[Rows], lessons: Lessons) -> Float[Tensor, ""]:
+        """Cross-entropy of what each place of the picture shows, in nats."""
+        places = self.config.painter.condition.places
+        scale = self.config.painter.condition.dim**0.5  # the tokens have unit length
+        told = self.model.layout(torch.stack([row[:places] for row in tokens]) * scale)
+        wrong = [
+            F.cross_entropy(look.mT, labels, ignore_index=IGNORED, reduction="sum")
+            for look, labels in zip(told.split(LOOKS, -1), lessons.places.unbind(1), strict=True)
+        ]
+        return torch.stack(wrong).sum() / lessons.places[:, 0].numel()
 
     def _hint(
         self,
@@ -243,6 +274,10 @@ def _plans(kind: Kind, split: Split, shard: int) -> list[Plan]:
     seed = (20261125, KINDS.index(kind), shard, split == "held_out")
     rng = np.random.default_rng(seed)
     return [sample_plan(rng, kind, split=split) for _ in range(SHARD)]
+
+
+def _labels(scene: Scene, side: int) -> np.ndarray:
+    return np.concatenate((covered_places(scene, side), letters_in_places(scene.lettering, side)))
 
 
 @contextmanager

@@ -1,0 +1,43 @@
+"""What the connector makes of the thinker's states."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from miniature.brush import TINY_PAINTER
+
+from mingle.errors import ConfigError
+from mingle.painter.condition import Connector, Standardise
+from mingle.painter.model import Painter
+
+
+def test_states_are_seen_as_they_differ():
+    torch.manual_seed(0)
+    common, spread = torch.randn(12) * 10, torch.rand(12) + 0.1
+    standardise = Standardise(12)
+    for _ in range(20):
+        standardise(common + spread * torch.randn(100, 12))
+    seen = standardise.eval()(common + spread * torch.randn(1000, 12))
+    torch.testing.assert_close(seen.mean(0), torch.zeros(12), rtol=0, atol=0.15)
+    torch.testing.assert_close(seen.std(0), torch.ones(12), rtol=0, atol=0.1)
+    counted = standardise.rows.clone()
+    standardise(torch.randn(5, 12))
+    assert standardise.rows == counted == 2000
+
+
+def test_places_come_first_and_read_text_that_is_to_be_drawn():
+    torch.manual_seed(0)
+    connector = Connector(TINY_PAINTER.condition).eval()
+    hidden = [torch.randn(3, 12), torch.randn(5, 12)]
+    letters = [torch.randn(6, 16), torch.zeros(0, 16)]
+    with torch.no_grad():
+        plain, lettered = connector(hidden), connector(hidden, letters)
+    assert [len(rows) for rows in plain] == [len(rows) for rows in lettered] == [4 + 3, 4 + 5]
+    assert (plain[0][:4] - lettered[0][:4]).abs().min() > 0
+    torch.testing.assert_close(plain[1], lettered[1])
+
+
+def test_as_many_places_as_tokens():
+    condition = replace(TINY_PAINTER.condition, places=9)
+    with pytest.raises(ConfigError, match="has 9 places and a canvas of 32x32 has 4 tokens"):
+        Painter(replace(TINY_PAINTER, condition=condition))
