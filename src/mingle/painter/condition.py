@@ -1,5 +1,6 @@
 """The thinker's hidden states -> condition tokens of the diffusion transformer."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -50,7 +51,8 @@ class Connector(nn.Module):
     stand here are put behind the hidden rows of the prompt, and their rows are the output. Without
     queries every row of the prompt comes out.
 
-    With places, their rows come first; rows of text to be drawn stand before them in the input.
+    With places, their rows come first. Letters that are to be drawn are laid along the columns, two
+    a place, centred: each place is told what would stand there, were it in the line of the text.
     """
 
     def __init__(self, config: ConditionConfig):
@@ -65,20 +67,22 @@ class Connector(nn.Module):
         self.num_places = config.places
         places = [torch.randn(config.places, dim)] if config.places else []
         self.places = nn.ParameterList(places)
+        self.letters = nn.Linear(2 * dim, dim, bias=False) if config.places else nn.Identity()
         self.decoder = Decoder(config.connector)
         self.proj_out = nn.Linear(dim, config.dim)
 
     def forward(
         self,
         hidden: Sequence[Float[Tensor, "_ thinker_dim"]],
-        glyphs: Sequence[Float[Tensor, "_ dim"]] | None = None,
+        letters: Sequence[Float[Tensor, "_ dim"]] | None = None,
     ) -> list[Float[Tensor, "_ condition_dim"]]:
         sizes = [len(item) for item in hidden]
         states = self.proj_in(self.standardise(torch.cat(tuple(hidden)))).split(sizes)
         words = [torch.cat((item, *self.queries)) for item in states]
-        read = [()] * len(words) if glyphs is None else [(item,) for item in glyphs]
+        told = letters or [None] * len(words)
         rows = [
-            torch.cat((item, *more, *self.places)) for item, more in zip(words, read, strict=True)
+            torch.cat((item, *(places + self._spelt(line) for places in self.places)))
+            for item, line in zip(words, told, strict=True)
         ]
         lengths = tuple(len(row) for row in rows)
         x = torch.cat(rows)
@@ -88,6 +92,17 @@ class Connector(nn.Module):
             for row, item in zip(x.split(lengths), words, strict=True)  # -0: all
         ]
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
+
+    def _spelt(self, letters: Float[Tensor, "_ dim"] | None) -> Tensor | float:
+        """What letters add to the places, equal in all lines; those that do not fit are cut."""
+        if letters is None or not len(letters):
+            return 0.0
+        side = math.isqrt(self.num_places)
+        letters = letters[: 2 * side]
+        before = (2 * side - len(letters)) // 2
+        after = 2 * side - len(letters) - before
+        pairs = F.pad(letters, (0, 0, before, after)).reshape(side, -1)
+        return self.letters(pairs).repeat(side, 1)
 
 
 class Finish(nn.Module):

@@ -21,8 +21,8 @@ class ConditionConfig:
     that makes them `token_dim` wide (None: there is none, `dim` is `token_dim`). `standardised`:
     the connector sees how the thinker's states differ from their mean, in units of their spread.
     `places`: so many more queries stand in the connector, one for each token of the picture; what
-    becomes of them is added to these tokens (0: none). Then it is they who read text to be drawn,
-    and not the transformer.
+    becomes of them is added to these tokens (0: none). Then it is they who are told letters to be
+    drawn, and not the transformer.
     """
 
     thinker_dim: int

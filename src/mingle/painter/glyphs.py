@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 PAD, END, FIRST_BYTE = 0, 1, 3
 QUOTES = (r'"(.*?)"', "\u2018(.*?)\u2019", "\u201c(.*?)\u201d")
 REMOVAL_WORDS = ("remove", "delete", "erase")
+BEFORE, BEHIND = 'Text "', '". '
 MAX_SINGLE_QUOTED = 20  # longer than this between ' and ' is an apostrophe, not a quote
 
 
@@ -40,7 +41,7 @@ def glyph_text(prompt: str) -> str:
 
 def quoted(text: str) -> str:
     """Text to be drawn, in the words the encoder was trained on; "" stays ""."""
-    return f'Text "{text}". ' if text else ""
+    return f"{BEFORE}{text}{BEHIND}" if text else ""
 
 
 def has_open_quote(prompt: str) -> bool:

@@ -10,7 +10,7 @@ from mingle.errors import ConfigError
 from mingle.painter import backbones
 from mingle.painter.condition import Connector, Finish
 from mingle.painter.config import PainterConfig
-from mingle.painter.glyphs import GlyphEncoder, byte_ids
+from mingle.painter.glyphs import BEFORE, BEHIND, GlyphEncoder, byte_ids
 
 Tokens = Float[Tensor, "_ condition_dim"]
 
@@ -48,7 +48,10 @@ class Painter(nn.Module):
         glyphs = self._glyphs(glyph_texts)
         if self.config.condition.places:
             nothing = hidden[0].new_zeros(0, self.config.condition.connector.dim)
-            return self.connector(hidden, [glyphs.get(i, nothing) for i in range(len(hidden))])
+            spelt = [glyphs.get(i, nothing) for i in range(len(hidden))]
+            return self.connector(
+                hidden, [_letters(*one) for one in zip(spelt, glyph_texts, strict=True)]
+            )
         tokens = self.connector(hidden)
         for index, rows in glyphs.items():
             tokens[index] = torch.cat((tokens[index], rows))
@@ -89,6 +92,11 @@ class Painter(nn.Module):
     ) -> Float[Tensor, "batch 3 height width"]:
         """Latents -> pixels around [-1, 1], not clamped."""
         return backbones.decode(self.autoencoder, latents)
+
+
+def _letters(rows: Float[Tensor, "_ dim"], text: str) -> Float[Tensor, "_ dim"]:
+    """The rows of the text itself, without the words around it and what it is filled up with."""
+    return rows[len(BEFORE) : len(text.encode()) - len(BEHIND)]
 
 
 def _check_places(config: PainterConfig) -> None:

@@ -25,11 +25,11 @@ def test_states_are_seen_as_they_differ():
     assert standardise.rows == counted == 2000
 
 
-def test_places_come_first_and_read_text_that_is_to_be_drawn():
+def test_places_come_first_and_are_told_letters():
     torch.manual_seed(0)
     connector = Connector(TINY_PAINTER.condition).eval()
     hidden = [torch.randn(3, 12), torch.randn(5, 12)]
-    letters = [torch.randn(6, 16), torch.zeros(0, 16)]
+    letters = [torch.randn(3, 16), torch.zeros(0, 16)]
     with torch.no_grad():
         plain, lettered = connector(hidden), connector(hidden, letters)
     assert [len(rows) for rows in plain] == [len(rows) for rows in lettered] == [4 + 3, 4 + 5]

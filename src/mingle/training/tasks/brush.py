@@ -208,7 +208,8 @@ class BrushTask(Task):
         with torch.no_grad():
             target = painter.encode(lessons.pixels)
             before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
-            features = F.avg_pool2d(self.model.detector(lessons.pixels).features, 2)
+            shown = [lessons.pixels] if lessons.before is None else [lessons.pixels, lessons.before]
+            features = [F.avg_pool2d(self.model.detector(x).features, 2) for x in shown]
         tokens = painter.condition(lessons.rows, lessons.glyphs)
         kept = torch.rand(count, generator=generator) >= data.condition_drop
         asked = [painter.finish(row * keep) for row, keep in zip(tokens, kept, strict=True)]
@@ -235,12 +236,15 @@ class BrushTask(Task):
     def _hint(
         self,
         states: Float[Tensor, "batch tokens dim"],
-        features: Float[Tensor, "batch features rows columns"],
+        features: Sequence[Float[Tensor, "batch features rows columns"]],
     ) -> Float[Tensor, ""]:
-        """1 - cosine between what a picture's token foretells and its 2 x 2 squares' features."""
-        squares = F.pixel_unshuffle(features, 2).flatten(2).transpose(1, 2)
-        wanted = squares.unflatten(-1, (-1, HINTS_PER_TOKEN))
-        foretold = self.model.hint(states[:, : squares.shape[1]])
+        """1 - cosine between what a picture's token foretells and its 2 x 2 squares' features.
+
+        The picture that is edited stands behind the one that is painted.
+        """
+        squares = [F.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2) for x in features]
+        wanted = torch.cat(squares, dim=1).unflatten(-1, (-1, HINTS_PER_TOKEN))
+        foretold = self.model.hint(states[:, : wanted.shape[1]])
         foretold = foretold.unflatten(-1, (-1, HINTS_PER_TOKEN))
         return 1 - F.cosine_similarity(foretold, wanted, dim=2).mean()
 
