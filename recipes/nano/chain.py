@@ -76,7 +76,7 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
                 f"start=[{{source: {runs}/image_vae, into: painter.autoencoder}}, {hints}]",
             ),
             quick=tuple(
-                f"stages.{stage}.data.shards={one_of_each}" for stage in ("single", "everything")
+                f"stages.{stage}.data.shards={one_of_each}" for stage in ("words", "everything")
             ),
         ),
     )

@@ -27,6 +27,7 @@ DATA = LessonData(
     condition_drop=0.0,
     time_mean=0.0,
     time_spread=1.0,
+    paints=True,
 )
 
 
@@ -100,6 +101,15 @@ def test_words_say_what_stands_where_and_edits_do_not(task):
     found[0]["layout"].backward()
     assert task.model.painter.connector.places[0].grad.any()
     assert task.model.painter.transformer.guide.weight.grad is None
+
+
+def test_without_painting_only_words_are_learned(task):
+    batch = a_batch()
+    lessons, data = batch.data
+    found = task.losses(
+        replace(batch, data=(lessons, replace(data, paints=False))), torch.Generator()
+    )
+    assert found.losses.keys() == {"layout"}
 
 
 def test_the_condition_matters_only_where_it_is_kept(task):

@@ -69,7 +69,8 @@ class LessonData:
     `shares` are the kinds' relative frequencies, `shards` how many shards of plans each kind has.
     What the thinker reads is kept in `cache`. `condition_drop`: the share of pictures without
     their condition. Noise levels: sigmoid of a normal number of this mean and spread (level 0 is
-    noise, 1 the picture).
+    noise, 1 the picture). Without `paints` only `layout` is learned, from words, at a small part of
+    the cost.
     """
 
     side: int
@@ -80,6 +81,7 @@ class LessonData:
     condition_drop: float
     time_mean: float
     time_spread: float
+    paints: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,21 +145,29 @@ class BrushTask(Task):
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place."""
         lessons, data = batch.data
-        flow, hint, layout = self._losses(lessons, data, generator)
-        return Outcome(losses={"flow": flow, "hint": hint, "layout": layout})
+        tokens = self.model.painter.condition(lessons.rows, lessons.glyphs)
+        found = {"layout": self._layout(tokens, lessons)}
+        if data.paints:
+            found["flow"], found["hint"] = self._painted(lessons, tokens, data, generator)
+        return Outcome(losses=found)
 
     @torch.no_grad()
     def evaluate(self, data: LessonData, folder: Path) -> dict[str, float]:
-        """The loss on held-out lessons of each kind, at fixed noise; a grid of what is painted."""
+        """Losses on held-out lessons of each kind, at fixed noise; a grid of what is painted."""
         figures, painted = {}, []
         for kind in _taught(data):
             rng = np.random.default_rng((11, KINDS.index(kind)))
             drawn, lessons = self._lessons(rng, kind, 0, "held_out", data)
+            tokens = self.model.painter.condition(lessons.rows, lessons.glyphs)
+            figures[f"layout_{kind}"] = float(self._layout(tokens, lessons))
+            if not data.paints:
+                continue
             generator = torch.Generator().manual_seed(1)
-            flows = [self._losses(lessons, data, generator)[0] for _ in range(4)]
+            flows = [self._painted(lessons, tokens, data, generator)[0] for _ in range(4)]
             figures[f"flow_{kind}"] = float(torch.stack(flows).mean())
-            painted += self._preview(lessons, drawn, folder / f"{kind}.txt")
-        save_grid(folder / "painted.png", torch.stack(painted))
+            painted += self._preview(lessons, tokens, drawn, folder / f"{kind}.txt")
+        if painted:
+            save_grid(folder / "painted.png", torch.stack(painted))
         return figures
 
     def export(self, folder: Path) -> None:
@@ -201,16 +211,20 @@ class BrushTask(Task):
             )
         return self.libraries[key]
 
-    def _losses(
-        self, lessons: Lessons, data: LessonData, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _painted(
+        self,
+        lessons: Lessons,
+        tokens: Sequence[Rows],
+        data: LessonData,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """`flow` and `hint`."""
         painter, count = self.model.painter, len(lessons.pixels)
         with torch.no_grad():
             target = painter.encode(lessons.pixels)
             before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
             shown = [lessons.pixels] if lessons.before is None else [lessons.pixels, lessons.before]
             features = [F.avg_pool2d(self.model.detector(x).features, 2) for x in shown]
-        tokens = painter.condition(lessons.rows, lessons.glyphs)
         kept = torch.rand(count, generator=generator) >= data.condition_drop
         asked = [painter.finish(row * keep) for row, keep in zip(tokens, kept, strict=True)]
         level = torch.randn(count, generator=generator) * data.time_spread + data.time_mean
@@ -220,7 +234,7 @@ class BrushTask(Task):
         with _heard(layer) as states:
             velocity = painter.velocity(interpolate(start, target, time), time, asked, before)
         flow = losses.flow_matching(velocity, start, target)
-        return flow, self._hint(states[0], features), self._layout(tokens, lessons)
+        return flow, self._hint(states[0], features)
 
     def _layout(self, tokens: Sequence[Rows], lessons: Lessons) -> Float[Tensor, ""]:
         """Cross-entropy of what each place of the picture shows, in nats."""
@@ -248,17 +262,18 @@ class BrushTask(Task):
         foretold = foretold.unflatten(-1, (-1, HINTS_PER_TOKEN))
         return 1 - F.cosine_similarity(foretold, wanted, dim=2).mean()
 
-    def _preview(self, lessons: Lessons, drawn: Sequence[Lesson], listing: Path) -> list[Tensor]:
+    def _preview(
+        self, lessons: Lessons, tokens: Sequence[Rows], drawn: Sequence[Lesson], listing: Path
+    ) -> list[Tensor]:
         """Pairs (what the lesson shows, what is painted), of a few lessons; the texts in a file."""
         painter, shown = self.model.painter, slice(EVALUATED)
         target = painter.encode(lessons.pixels[shown])
         before = None if lessons.before is None else painter.encode(lessons.before[shown])
-        tokens = painter.condition(lessons.rows[shown], lessons.glyphs[shown])
         levels = noise_levels(
             self.config.painter.schedule, steps=PREVIEW_STEPS, num_tokens=target[0, 0].numel()
         )
         aim = Aim(
-            conditions=tokens,
+            conditions=tokens[shown],
             guidance=PREVIEW_GUIDANCE,
             references=None if before is None else before[:, :, None],
         )
