@@ -38,10 +38,8 @@ from mingle.training.tasks.omni import FLOOR, SPECTRA  # noqa: E402
 SOURCES = {  # of each stage, with weights
     "autoencoders": {"synthesis": 1.0, "segment": 1.0},  # every disc stands in segment
     "speech": {"synthesis": 1.0},
-    "answers": {
-        **dict.fromkeys(("text", "picture_question", "film_question", "recognition"), 1.0),
-        **dict.fromkeys(("paint", "edit", "segment"), 2.0),
-    },
+    "answers": {"text": 0.5, "picture_question": 2.0, "film_question": 1.0, "recognition": 1.0},
+    "pictures": {"paint": 2.0, "edit": 1.0, "segment": 1.0},
 }
 
 

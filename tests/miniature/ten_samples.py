@@ -17,6 +17,7 @@ from mingle.checkpoints.flash_omni_2 import FAMILY
 from mingle.checkpoints.flash_omni_2.painter_config import SEGMENT_WORDS
 from mingle.checkpoints.flash_omni_2.processor import TEMPLATE
 from mingle.checkpoints.save import create
+from mingle.training.tasks.brush import open_gates
 from miniature import PERCEPTION, random_modules
 from miniature.configs import painter_configs, preprocessor_config, root_config, talker_configs
 from miniature.words import TALKER_SPECIAL, write_tokenizer
@@ -47,7 +48,7 @@ FACTS = {
 }
 NUMBERS = "one two three four five six seven eight nine ten".split()
 RATE_HZ = 44100
-AUTOENCODERS = ("vae.*", "autoencoder.*")  # they begin as their own constructors draw them
+OWN = ("vae.*", "autoencoder.*", "transformer.*")  # they begin as their own constructors draw them
 SCENES = [(colour, place) for place in PLACES for colour in COLOURS]
 
 
@@ -156,8 +157,9 @@ def _saved(folder: Path, name: str, image: PIL.Image.Image) -> str:
 def write_start(folder: Path) -> Path:
     """A miniature with all parts, wide enough that what it makes can come through.
 
-    A flow needs as many channels as the noise it removes has: 64 in a patch of latents. Its
-    transformer has positions for pictures of SIDE pixels: that is what the commands paint then.
+    A flow needs as many channels as the noise it removes has: 64 in a patch of latents that speak,
+    16 in one of a picture, where each latent is a patch of its own. Its transformer has positions
+    for pictures of SIDE pixels: that is what the commands paint then. Its gates begin open.
     """
     configs = {"config.json": root_config(), **talker_configs(), **painter_configs()}
     talker = configs["talker/config.json"]
@@ -170,11 +172,12 @@ def write_start(folder: Path) -> Path:
             "intermediate_size": 128,
         }
     configs["transformer/config.json"] |= {
-        "dim": 128,
-        "n_heads": 8,
-        "n_kv_heads": 8,
+        "dim": 64,
+        "n_heads": 4,
+        "n_kv_heads": 4,
         "n_layers": 2,
-        "axes_lens": [512, SIDE // 16, SIDE // 16],  # patches of 2 latents of 8 pixels
+        "all_patch_size": [1],
+        "axes_lens": [512, SIDE // 8, SIDE // 8],  # a latent stands for 8 pixels
     }
     configs["vae/config.json"] |= {
         "block_out_channels": [16, 16, 32, 32],
@@ -184,7 +187,8 @@ def write_start(folder: Path) -> Path:
     draw = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        modules = random_modules(FAMILY, PARTS, configs, draw, untouched=AUTOENCODERS)
+        modules = random_modules(FAMILY, PARTS, configs, draw, untouched=OWN)
+        open_gates(modules["painter"].get_submodule("transformer"))
     create(FAMILY, configs, modules, folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor_config()))
     write_tokenizer(folder)

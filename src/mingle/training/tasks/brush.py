@@ -107,7 +107,7 @@ class Brush(nn.Module):
             nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, features * HINTS_PER_TOKEN)
         )
         self.layout = nn.Linear(config.painter.condition.dim, sum(LOOKS))
-        _open_gates(self.painter.transformer)
+        open_gates(self.painter.transformer)
 
 
 LOOKS = tuple(map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS)))
@@ -311,7 +311,7 @@ def _heard(layer: nn.Module) -> Iterator[list[Tensor]]:
 
 
 @torch.no_grad()
-def _open_gates(transformer: nn.Module) -> None:
+def open_gates(transformer: nn.Module) -> None:
     """Let every block pass its result on from the first step, and the output begin at zero."""
     for name, module in transformer.named_modules():
         if not isinstance(module, nn.Linear):

@@ -50,10 +50,13 @@ class OmniData:
     """Mixed manifests, packed into batches of about `budget` tokens from a window of samples.
 
     `lessons` are the losses to compute. Each picture and each patch of speech is noised `draws`
-    times: the condition, which is dear, is computed once. Autoencoders hear `crop_latents` of a
+    times: the condition, which is dear, is computed once. Times are uniform with `time_shift` 1;
+    a greater one draws more of them near the noise, where only the condition can tell what to
+    make, as a sampler's schedule of that shift does. Autoencoders hear `crop_latents` of a
     recording at a time. `condition_drop` is the share of pictures and of speech
-    patches that are trained without their condition, for guidance. `max_bad` is the share of
-    records that may be unusable; they are listed in `quarantine`.
+    patches that are trained without their condition, for guidance; `history_drop` the share of
+    utterances whose patches are learnt without those before them, so that the text has to tell.
+    `max_bad` is the share of records that may be unusable; they are listed in `quarantine`.
     """
 
     sources: tuple[Source, ...]
@@ -61,8 +64,10 @@ class OmniData:
     budget: int
     window: int
     draws: int
+    time_shift: float
     crop_latents: int
     condition_drop: float
+    history_drop: float
     max_bad: float
     quarantine: Path | None = None
 
@@ -242,21 +247,21 @@ class OmniTask(Task):
         errors = []
         for places in _alike([(p.pixels.shape, p.reference is None) for p in wanted]):
             group, conditions = [wanted[i] for i in places], [tokens[i] for i in places]
-            errors.append(len(places) * self._flow(group, conditions, data.draws, generator))
+            errors.append(len(places) * self._flow(group, conditions, data, generator))
         return torch.stack(errors).sum() / len(wanted)
 
     def _flow(
         self,
         paintings: Sequence[Painting],
         conditions: Sequence[Tensor],
-        draws: int,
+        data: OmniData,
         generator: torch.Generator,
     ) -> Tensor:
-        """Pictures of one size, all with a reference or all without, each noised `draws` times."""
-        painter = self.painter
+        """Pictures of one size, all with a reference or all without, each noised often."""
+        painter, draws = self.painter, data.draws
         target = self._latents([p.pixels for p in paintings]).repeat_interleave(draws, 0)
         noise = torch.randn(target.shape, generator=generator, device=generator.device)
-        time = torch.rand(len(target), generator=generator, device=generator.device)
+        time = _times(len(target), data.time_shift, generator)
         references = [p.reference for p in paintings if p.reference is not None]
         given = None
         if references:
@@ -268,7 +273,7 @@ class OmniTask(Task):
     def _speak(
         self, spoken: Sequence[Utterance], data: OmniData, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Flow matching of every patch, and when to stop, each given all patches before it."""
+        """Flow matching of every patch, and when to stop, given all patches before it, or none."""
         talker = self.speech.talker
         size, history = talker.config.flow.patch, talker.config.flow.history
         nobody = talker.like.new_zeros(0, talker.config.lm.dim)
@@ -277,11 +282,12 @@ class OmniTask(Task):
             heard = self._encoded([one.wave for one in spoken])
         for one, latents in zip(spoken, (posterior.mean for posterior in heard), strict=True):
             whole = latents.unflatten(0, (-1, size))
+            known = _draw(generator) >= data.history_drop
             prompt = embed(talker, one.layout, nobody, nobody)
-            rows.append(torch.cat((prompt, talker.patch_encoder(whole[:-1]))))
+            rows.append(torch.cat((prompt, talker.patch_encoder(whole[:-1]) * known)))
             starts.append(len(prompt) - 1)
             patches.append(whole)
-            past = torch.cat((latents.new_zeros(history, latents.shape[1]), latents))
+            past = torch.cat((latents.new_zeros(history, latents.shape[1]), latents * known))
             before.append(past.unfold(0, history, size)[: len(whole)].transpose(1, 2))
         lengths = tuple(len(row) for row in rows)
         positions = positions_of(lengths).to(nobody.device)
@@ -290,7 +296,7 @@ class OmniTask(Task):
         last = torch.cat([torch.arange(len(p)) == len(p) - 1 for p in patches]).to(state.device)
         target = torch.cat(patches).repeat(data.draws, 1, 1)
         noise = torch.randn(target.shape, generator=generator, device=generator.device)
-        time = torch.rand(len(target), generator=generator, device=generator.device)
+        time = _times(len(target), data.time_shift, generator)
         drop = torch.rand(len(target), generator=generator, device=generator.device)
         condition = state.repeat(data.draws, 1) * (drop >= data.condition_drop)[:, None]
         noisy = interpolate(noise, target, time)
@@ -391,6 +397,12 @@ def _queries(example: Example, rows: Tensor) -> Tensor:
 
 def _draw(generator: torch.Generator) -> float:
     return float(torch.rand((), generator=generator, device=generator.device))
+
+
+def _times(count: int, shift: float, generator: torch.Generator) -> Float[Tensor, " count"]:
+    """Times of noised examples, in [0, 1]."""
+    time = torch.rand(count, generator=generator, device=generator.device)
+    return time / (time + shift * (1 - time))
 
 
 def _need(part: nn.Module | None, name: str) -> nn.Module:
