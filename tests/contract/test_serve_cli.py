@@ -24,13 +24,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_serves_until_a_signal_comes(model, tmp_path):
     command = [sys.executable, "-m", "mingle", "serve", "--model", str(model), "--json"]
-    command += ["--port", "0", "--api-key", "some-secret", "--voices", str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += ["--port", "0", "--api-key", "some-secret", "--voices", str(tmp_path), "--open"]
+    shown = tmp_path / "shown.txt"
+    (browser := tmp_path / "browser").write_text(f'#!/bin/sh\necho "$1" > {shown}\n')
+    browser.chmod(0o755)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "BROWSER": str(browser)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as server:
         told = json.loads(server.stdout.readline())
         assert told["model"] == "small"
         assert told["parts"] == ["thinker", "vision", "audio"]
         assert told["memory_bytes"] > 10**8
+        assert shown.read_text().strip() == told["address"]
         body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}
         url = f"{told['address']}/v1/chat/completions"
         assert httpx.post(url, json=body, timeout=60).status_code == 401

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         limits.add_argument(f"--max-{name}", type=kind, default=default,
                             help=f"{text} (default: {default:g})")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="show the page in a browser")
     parser.add_argument(
         "--voices", type=Path, help="folder for added voices (default: beside the models)"
     )
@@ -74,6 +76,8 @@ def run(args: argparse.Namespace) -> None:
 
     def told(address: str) -> None:
         parts, memory = ", ".join(assistant.folder.parts), _memory()
+        if args.open:
+            webbrowser.open(address)
         if args.json:
             print_json({"address": address, "model": settings.name, "parts": parts.split(", "),
                         "memory_bytes": memory})  # fmt: skip
