@@ -1,5 +1,6 @@
 """The thinker's hidden states -> condition tokens of the diffusion transformer."""
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from mingle.nn.attention import Packed
 from mingle.nn.transformer import Decoder, positions_of
 from mingle.painter.config import ConditionConfig
 
+logger = logging.getLogger(__name__)
+
 REMEMBERED = 60_000  # rows; fp16 can write it
 
 
@@ -23,25 +26,27 @@ class Standardise(nn.Module):
     """
 
     mean: Tensor
-    square: Tensor
+    variance: Tensor
     rows: Tensor
 
     def __init__(self, dim: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("square", torch.ones(dim))
+        self.register_buffer("variance", torch.ones(dim))
         self.register_buffer("rows", torch.zeros(()))
 
     def forward(self, x: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
         if self.training:
             self._follow(x.detach())
-        return (x - self.mean) * (self.square - self.mean**2).clamp(min=1e-6).rsqrt()
+        return (x - self.mean) * self.variance.clamp(min=1e-6).rsqrt()
 
     def _follow(self, x: Float[Tensor, "rows dim"]) -> None:
         self.rows.add_(len(x)).clamp_(max=REMEMBERED)
         share = len(x) / self.rows
-        self.mean.lerp_(x.mean(0), share)
-        self.square.lerp_(x.square().mean(0), share)
+        variance, mean = torch.var_mean(x, dim=0, correction=0)
+        between = share * (1 - share) * (mean - self.mean).square()
+        self.variance.lerp_(variance, share).add_(between)
+        self.mean.lerp_(mean, share)
 
 
 class Connector(nn.Module):
@@ -94,11 +99,15 @@ class Connector(nn.Module):
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"] | None) -> Tensor | float:
-        """What letters add to the places, equal in all lines; those that do not fit are cut."""
+        """What letters add to the places, equal in all lines; those that do not fit are left out."""
         if letters is None or not len(letters):
             return 0.0
         side = math.isqrt(self.num_places)
-        letters = letters[: 2 * side]
+        if len(letters) > 2 * side:
+            logger.warning(
+                "text to draw has %d letters, only the first %d fit", len(letters), 2 * side
+            )
+            letters = letters[: 2 * side]
         before = (2 * side - len(letters)) // 2
         after = 2 * side - len(letters) - before
         pairs = F.pad(letters, (0, 0, before, after)).reshape(side, -1)

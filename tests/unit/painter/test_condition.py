@@ -37,6 +37,16 @@ def test_places_come_first_and_are_told_letters():
     torch.testing.assert_close(plain[1], lettered[1])
 
 
+def test_text_that_does_not_fit_is_told(caplog: pytest.LogCaptureFixture):
+    torch.manual_seed(0)
+    connector = Connector(TINY_PAINTER.condition).eval()
+    hidden, letters = [torch.randn(3, 12)], torch.randn(6, 16)
+    with torch.no_grad():
+        long, cut = connector(hidden, [letters]), connector(hidden, [letters[:4]])
+    torch.testing.assert_close(long[0], cut[0])
+    assert "has 6 letters, only the first 4 fit" in caplog.text
+
+
 def test_as_many_places_as_tokens():
     condition = replace(TINY_PAINTER.condition, places=9)
     with pytest.raises(ConfigError, match="has 9 places and a canvas of 32x32 has 4 tokens"):
