@@ -99,7 +99,7 @@ class Connector(nn.Module):
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"] | None) -> Tensor | float:
-        """What letters add to the places, equal in all lines; those that do not fit are left out."""
+        """What letters add to the places, equal in all lines; some may not fit."""
         if letters is None or not len(letters):
             return 0.0
         side = math.isqrt(self.num_places)
