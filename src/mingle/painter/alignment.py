@@ -9,7 +9,8 @@ from mingle.errors import missing_extra
 
 Picture = Float32[np.ndarray, "height width 3"]
 
-REACH = 4  # pixels; edits move a picture by the rounding of two resizes, not more
+REACH = 4  # pixels; edits move a picture by the rounding of two resizes, not more,
+PER_REACH = 40  # and in a small picture by less: one for so many pixels of its shorter side
 MAX_POINTS = 20_000
 LEAST_SHARPNESS = 12.0  # levels a pixel, summed over colours and directions
 SAME = 8.0  # levels; a point that differs by less, noise included, is found again
@@ -35,38 +36,41 @@ def find_shift(edited: Picture, source: Picture) -> tuple[float, float]:
     """
     ndimage = image_filters()
     height, width, _ = source.shape
-    if min(height, width) < 4 * REACH:
+    reach = min(REACH, min(height, width) // PER_REACH)
+    if not reach:
         return 0.0, 0.0
     before = ndimage.uniform_filter(source, (3, 3, 0))
     after = ndimage.uniform_filter(edited, (3, 3, 0))
-    inner = before[REACH : height - REACH, REACH : width - REACH]
+    inner = before[reach : height - reach, reach : width - reach]
     down, across = np.gradient(inner, axis=(0, 1))
     sharpness = (np.abs(down) + np.abs(across)).sum(-1)
     points = np.flatnonzero(sharpness > LEAST_SHARPNESS)
     if not len(points):
         return 0.0, 0.0
     points = points[np.argsort(sharpness.flat[points])[-MAX_POINTS:]]
-    ys, xs = (axis + REACH for axis in np.unravel_index(points, sharpness.shape))
-    errors = _errors(after, before[ys, xs], ys, xs)
+    ys, xs = (axis + reach for axis in np.unravel_index(points, sharpness.shape))
+    errors = _errors(after, before[ys, xs], ys, xs, reach)
     found = errors < SAME  # again: what was repainted is found nowhere
     same = found.sum(-1)
     row, column = (int(place) for place in np.unravel_index(same.argmax(), same.shape))
-    if same[row, column] <= (1 + LEAST_GAIN) * same[REACH, REACH]:
-        row = column = REACH
+    if same[row, column] <= (1 + LEAST_GAIN) * same[reach, reach]:
+        row = column = reach
     around = [slice(max(place - 1, 0), place + 2) for place in (row, column)]
     kept = found[*around].any((0, 1))
     if not kept.any():
-        return float(row - REACH), float(column - REACH)
+        return float(row - reach), float(column - reach)
     cost = np.minimum(errors[..., kept], CUTOFF).mean(-1)
     return (
-        float(row - REACH + _between(cost[:, column], row)),
-        float(column - REACH + _between(cost[row], column)),
+        float(row - reach + _between(cost[:, column], row)),
+        float(column - reach + _between(cost[row], column)),
     )
 
 
-def _errors(after: Picture, wanted: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+def _errors(
+    after: Picture, wanted: np.ndarray, ys: np.ndarray, xs: np.ndarray, reach: int
+) -> np.ndarray:
     """Mean difference of colours at every shift and point: [shifts down, shifts across, points]."""
-    span = range(-REACH, REACH + 1)
+    span = range(-reach, reach + 1)
     return np.array(
         [[np.abs(after[ys + dy, xs + dx] - wanted).mean(-1) for dx in span] for dy in span]
     )

@@ -86,6 +86,12 @@ def test_a_shifted_edit_gives_the_mask_where_the_thing_stood(shift, sigma, rng):
     assert overlap(mask.pixels, cover > 0.5) >= NOISY
 
 
+def test_a_small_picture_is_moved_by_a_pixel_at_most(rng):
+    picture = rng.uniform(0, 255, (64, 64, 3)).astype(np.float32)
+    dy, dx = find_shift(np.roll(picture, (3, -3), (0, 1)), picture)
+    assert max(abs(dy), abs(dx)) <= 1
+
+
 def test_the_shift_is_found_to_a_fraction_of_a_pixel(rng):
     picture, _ = scene(texture(rng), "disc", rng)
     half_way = 0.5 * picture + 0.5 * np.roll(picture, 1, 1)
