@@ -1,6 +1,5 @@
 """The thinker's hidden states -> condition tokens of the diffusion transformer."""
 
-import logging
 import math
 from collections.abc import Sequence
 
@@ -13,8 +12,6 @@ from mingle.nn.attention import Packed
 from mingle.nn.transformer import Decoder, positions_of
 from mingle.painter.config import ConditionConfig
 
-logger = logging.getLogger(__name__)
-
 REMEMBERED = 60_000  # rows; fp16 can write it
 
 
@@ -22,7 +19,7 @@ class Standardise(nn.Module):
     """Every number of a row less its mean, over its spread: averages over the rows of training.
 
     States of a thinker point one way (nano's of two captions: cosine 0.98); what makes them differ
-    is all that matters here. Without this, a painter learns to ignore its words.
+    is all that matters here. (docs/adr/0012)
     """
 
     mean: Tensor
@@ -99,15 +96,10 @@ class Connector(nn.Module):
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"] | None) -> Tensor | float:
-        """What letters add to the places, equal in all lines; some may not fit."""
+        """What letters add to the places, equal in all lines; no more than a line has room for."""
         if letters is None or not len(letters):
             return 0.0
         side = math.isqrt(self.num_places)
-        if len(letters) > 2 * side:
-            logger.warning(
-                "text to draw has %d letters, only the first %d fit", len(letters), 2 * side
-            )
-            letters = letters[: 2 * side]
         before = (2 * side - len(letters)) // 2
         after = 2 * side - len(letters) - before
         pairs = F.pad(letters, (0, 0, before, after)).reshape(side, -1)

@@ -1,5 +1,7 @@
 """The painter: hidden states of the thinker -> condition, and the velocity of a noisy picture."""
 
+import logging
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +13,8 @@ from mingle.painter import backbones
 from mingle.painter.condition import Connector, Finish
 from mingle.painter.config import PainterConfig
 from mingle.painter.glyphs import BEFORE, BEHIND, GlyphEncoder, byte_ids
+
+logger = logging.getLogger(__name__)
 
 Tokens = Float[Tensor, "_ condition_dim"]
 
@@ -49,9 +53,9 @@ class Painter(nn.Module):
         if self.config.condition.places:
             nothing = hidden[0].new_zeros(0, self.config.condition.connector.dim)
             spelt = [glyphs.get(i, nothing) for i in range(len(hidden))]
-            return self.connector(
-                hidden, [_letters(*one) for one in zip(spelt, glyph_texts, strict=True)]
-            )
+            room = 2 * math.isqrt(self.config.condition.places)  # letters in a line
+            texts = zip(spelt, glyph_texts, strict=True)
+            return self.connector(hidden, [_letters(*one, room) for one in texts])
         tokens = self.connector(hidden)
         for index, rows in glyphs.items():
             tokens[index] = torch.cat((tokens[index], rows))
@@ -94,9 +98,12 @@ class Painter(nn.Module):
         return backbones.decode(self.autoencoder, latents)
 
 
-def _letters(rows: Float[Tensor, "_ dim"], text: str) -> Float[Tensor, "_ dim"]:
+def _letters(rows: Float[Tensor, "_ dim"], text: str, room: int) -> Float[Tensor, "_ dim"]:
     """The rows of the text itself, without the words around it and what it is filled up with."""
-    return rows[len(BEFORE) : len(text.encode()) - len(BEHIND)]
+    end = len(text.encode()) - len(BEHIND)
+    if (length := end - len(BEFORE)) > room:
+        logger.warning("text to draw has %d bytes, only the first %d have room", length, room)
+    return rows[len(BEFORE) : end][:room]
 
 
 def _check_places(config: PainterConfig) -> None:

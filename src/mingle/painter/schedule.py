@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from mingle.painter.config import ScheduleConfig
@@ -25,8 +25,12 @@ def noise_levels(
         if spacing == "useful"
         else torch.cat((torch.linspace(1, 0, steps, dtype=torch.float64), torch.zeros(1)))
     )
-    shift = shift_of(config, num_tokens)
-    return shift * even / (1 + (shift - 1) * even)
+    return shifted(even, shift_of(config, num_tokens))
+
+
+def shifted(levels: Float[Tensor, " levels"], shift: float) -> Float[Tensor, " levels"]:
+    """Levels pulled towards noise by a factor; 1 leaves them as they are."""
+    return shift * levels / (1 + (shift - 1) * levels)
 
 
 def shift_of(config: ScheduleConfig, num_tokens: int) -> float:

@@ -60,17 +60,12 @@ def covered_places(scene: Scene, rows: int) -> Int64[np.ndarray, "2 places"]:
 def letters_in_places(lettering: Lettering | None, rows: int) -> Int64[np.ndarray, "2 places"]:
     """The left and the right letter of each place, as indices into PLACE_LETTERS, row by row.
 
-    Places are two letters wide. Raises ValueError for letters that are not on such a grid.
+    Places are two letters wide. Raises ValueError for letters that are not on a grid.
     """
     letters = np.zeros((rows, 2 * rows), np.int64)
     if lettering is not None:
-        if lettering.pitch != 0.5 / rows:
-            raise ValueError(f"letters {lettering.pitch} apart; expected {0.5 / rows}")
-        first = (2 * rows - len(lettering.text)) // 2
         line = letters[int(lettering.y * rows)]
-        line[first : first + len(lettering.text)] = [
-            PLACE_LETTERS.index(letter) for letter in lettering.text
-        ]
+        line[lettering.cells] = [PLACE_LETTERS.index(letter) for letter in lettering.text]
     return np.stack((letters[:, ::2].ravel(), letters[:, 1::2].ravel()))
 
 

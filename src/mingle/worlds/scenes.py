@@ -53,6 +53,14 @@ class Lettering:
     size: float
     pitch: float | None = None
 
+    @property
+    def cells(self) -> range:
+        """Where the letters of a centred word stand on the grid. Raises ValueError off a grid."""
+        if self.pitch is None:
+            raise ValueError(f"the letters of '{self.text}' are not on a grid")
+        first = (round(1 / self.pitch) - len(self.text)) // 2
+        return range(first, first + len(self.text))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
@@ -232,9 +240,8 @@ def _write(canvas: np.ndarray, lettering: Lettering, side: int) -> None:
     if lettering.pitch is None:
         pen.text((side / 2, y), lettering.text, fill=255, font=font, anchor="mm")
     else:
-        free = round(1 / lettering.pitch) - len(lettering.text)
-        for number, sign in enumerate(lettering.text, start=free // 2):
-            x = (number + 0.5) * lettering.pitch * side
+        for sign, cell in zip(lettering.text, lettering.cells, strict=True):
+            x = (cell + 0.5) * lettering.pitch * side
             pen.text((x, y), sign, fill=255, font=font, anchor="mm")
     alpha = np.asarray(mask, dtype=np.float32)[..., None] / 255
     canvas += alpha * (np.array(COLOURS[lettering.colour], np.float32) - canvas)

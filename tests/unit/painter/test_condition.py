@@ -8,7 +8,10 @@ from miniature.brush import TINY_PAINTER
 
 from mingle.errors import ConfigError
 from mingle.painter.condition import Connector, Standardise
+from mingle.painter.glyphs import quoted
 from mingle.painter.model import Painter
+
+LONG_AND_SHORT = ("ABCDEF", "ABCX", "ABCD")
 
 
 def test_states_are_seen_as_they_differ():
@@ -37,14 +40,15 @@ def test_places_come_first_and_are_told_letters():
     torch.testing.assert_close(plain[1], lettered[1])
 
 
-def test_text_that_does_not_fit_is_told(caplog: pytest.LogCaptureFixture):
+def test_text_that_does_not_fit_is_told_once_and_cut(caplog: pytest.LogCaptureFixture):
     torch.manual_seed(0)
-    connector = Connector(TINY_PAINTER.condition).eval()
-    hidden, letters = [torch.randn(3, 12)], torch.randn(6, 16)
+    painter = Painter(TINY_PAINTER).eval()
+    hidden = [torch.randn(3, 12)]
     with torch.no_grad():
-        long, cut = connector(hidden, [letters]), connector(hidden, [letters[:4]])
-    torch.testing.assert_close(long[0], cut[0])
-    assert "has 6 letters, only the first 4 fit" in caplog.text
+        long, other, short = (painter.condition(hidden, [quoted(t)])[0] for t in LONG_AND_SHORT)
+    assert caplog.messages.count("text to draw has 6 bytes, only the first 4 have room") == 1
+    assert not torch.equal(long, other)
+    assert long.shape == short.shape
 
 
 def test_as_many_places_as_tokens():

@@ -19,7 +19,8 @@ from mingle.training.packing import Pack
 from mingle.training.recipe import Recipe
 from mingle.training.run_folder import read_log
 from mingle.training.streams import Batch, Draw
-from mingle.training.tasks.omni import OmniData, OmniStart, OmniTask, _counts
+from mingle.training.tasks.omni import OmniTask
+from mingle.training.tasks.omni_data import OmniData, OmniStart, counts
 
 LESSONS = ("text", "paint", "speak", "stop", "image_vae", "audio_vae")
 
@@ -70,7 +71,7 @@ def batch(samples, settings: OmniData) -> Batch:
         data=(packed.samples, settings),
         samples=len(samples),
         tokens=packed.tokens,
-        counts=_counts(samples, settings.lessons),
+        counts=counts(samples, settings.lessons),
     )
 
 
@@ -84,7 +85,7 @@ def test_packed_loss_equals_unpacked_loss(task, folder):
     with torch.no_grad():
         together = float(losses(task, samples, settings)["text"])
         alone = [
-            (float(losses(task, [one], settings)["text"]), _counts([one], ["text"])["text"])
+            (float(losses(task, [one], settings)["text"]), counts([one], ["text"])["text"])
             for one in samples
         ]
     apart = sum(loss * count for loss, count in alone) / sum(count for _, count in alone)

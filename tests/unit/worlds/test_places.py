@@ -39,5 +39,5 @@ def test_letters_are_told_two_a_place():
 
 def test_letters_off_the_grid_are_refused():
     word = Lettering(text="OWL", font="any", colour="red", y=0.5, size=0.2)
-    with pytest.raises(ValueError, match="letters None apart"):
+    with pytest.raises(ValueError, match="the letters of 'OWL' are not on a grid"):
         letters_in_places(word, 4)

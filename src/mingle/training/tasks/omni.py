@@ -1,9 +1,8 @@
 """Task `omni`: a whole model on manifests of messages: answers, pictures, speech, autoencoders."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,56 +19,22 @@ from mingle.nn.flow import interpolate
 from mingle.nn.moe import Routing
 from mingle.nn.transformer import positions_of
 from mingle.painter.model import Painter
+from mingle.painter.schedule import shifted
 from mingle.talker.audio_vae import AudioVae, Posterior
 from mingle.talker.prompt import embed
 from mingle.talker.speech import SpeechModel
 from mingle.training import losses
 from mingle.training.examples import Example, Painting, Preparer, Utterance
-from mingle.training.manifests import Mixture, Quarantine, Source, usable
+from mingle.training.manifests import Mixture, Quarantine, usable
 from mingle.training.packing import pack
 from mingle.training.streams import Batch, Draw
 from mingle.training.task import Outcome, Task
+from mingle.training.tasks.omni_data import OmniData, OmniStart, counts
 
-Lesson = Literal["text", "paint", "speak", "stop", "image_vae", "audio_vae"]
 SPECTRA = (512, 1024, 2048)  # samples: 12 to 46 ms at 44.1 kHz
 FLOOR = (
     1e-2  # of a magnitude: noise of -69 dB of full scale in the longest window; below is silence
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OmniStart:
-    """The model to train on: its name or folder, and which parts of it are loaded."""
-
-    start: str
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OmniData:
-    """Mixed manifests, packed into batches of about `budget` tokens from a window of samples.
-
-    `lessons` are the losses to compute. Each picture and each patch of speech is noised `draws`
-    times: the condition, which is dear, is computed once. Times are uniform with `time_shift` 1;
-    a greater one draws more of them near the noise, where only the condition can tell what to
-    make, as a sampler's schedule of that shift does. Autoencoders hear `crop_latents` of a
-    recording at a time. `condition_drop` is the share of pictures and of speech
-    patches that are trained without their condition, for guidance; `history_drop` the share of
-    utterances whose patches are learnt without those before them, so that the text has to tell.
-    `max_bad` is the share of records that may be unusable; they are listed in `quarantine`.
-    """
-
-    sources: tuple[Source, ...]
-    lessons: tuple[Lesson, ...]
-    budget: int
-    window: int
-    draws: int
-    time_shift: float
-    crop_latents: int
-    condition_drop: float
-    history_drop: float
-    max_bad: float
-    quarantine: Path | None = None
 
 
 class OmniTask(Task):
@@ -159,7 +124,7 @@ class OmniTask(Task):
                 data=(packed.samples, data),
                 samples=len(packed.samples),
                 tokens=packed.tokens,
-                counts=_counts(packed.samples, data.lessons),
+                counts=counts(packed.samples, data.lessons),
                 names=tuple(example.name for example in packed.samples),
                 position=packed.position,
             )
@@ -364,22 +329,6 @@ class OmniTask(Task):
         return next(self.omni.parameters()).device
 
 
-def _counts(examples: Sequence[Example], lessons: Sequence[Lesson]) -> dict[str, int]:
-    """How many items each lesson of a batch is a mean over."""
-    answers = sum(end - start for e in examples for start, end in e.answers)
-    pictures = sum(e.painting is not None for e in examples)
-    spoken = sum(e.utterance is not None for e in examples)
-    found = {
-        "text": answers,
-        "paint": pictures,
-        "speak": spoken,
-        "stop": spoken,
-        "image_vae": pictures,
-        "audio_vae": spoken,
-    }
-    return {name: found[name] for name in lessons}
-
-
 def _alike(kinds: Sequence[Hashable]) -> list[list[int]]:
     """The places of equal kinds, together."""
     places: dict[Hashable, list[int]] = {}
@@ -400,9 +349,9 @@ def _draw(generator: torch.Generator) -> float:
 
 
 def _times(count: int, shift: float, generator: torch.Generator) -> Float[Tensor, " count"]:
-    """Times of noised examples, in [0, 1]."""
-    time = torch.rand(count, generator=generator, device=generator.device)
-    return time / (time + shift * (1 - time))
+    """Times of noised examples, from 0 (noise) to 1, as a schedule of that shift spreads them."""
+    even = torch.rand(count, generator=generator, device=generator.device)
+    return 1 - shifted(1 - even, shift)
 
 
 def _need(part: nn.Module | None, name: str) -> nn.Module:
