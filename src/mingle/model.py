@@ -1,6 +1,6 @@
 """OmniModel: encoders, thinker, talker and painter; the one place where modalities meet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
 from mingle.encoders.audio import AudioEncoder
+from mingle.encoders.grids import Grid
 from mingle.encoders.vision import VisionEncoder
 from mingle.encoders.window_vision import WindowVisionEncoder
 from mingle.errors import CapacityError, InputError
@@ -89,13 +90,7 @@ class OmniModel(nn.Module):
             return []
         if self.vision is None:
             raise _not_loaded("vision", "pictures and films")
-        weight = next(self.vision.parameters())
-        patches = np.concatenate([picture.values for picture in pictures])
-        embedded = self.vision(
-            torch.from_numpy(patches).to(weight), [picture.grid for picture in pictures]
-        )
-        block = self.vision.config.merge**2
-        return list(embedded.split([len(picture.values) // block for picture in pictures]))
+        return _by_picture(self.vision, self.vision, pictures)
 
     def encode_recordings(self, recordings: Sequence[np.ndarray]) -> list[Float[Tensor, "_ dim"]]:
         """Embeddings of recordings (log-mel frames), each on its own."""
@@ -134,6 +129,25 @@ class OmniModel(nn.Module):
             "audio": self.encode_recordings(prompt.recordings),
             "query": [] if queries is None else list(queries.split(lengths)),
         }
+
+
+def look_at(
+    tower: VisionEncoder, pictures: Sequence[Patches]
+) -> list[Float[Tensor, "_ block_dim"]]:
+    """What the tower sees in each block of patches, before it makes one embedding of it."""
+    return _by_picture(tower, tower.blocks, pictures)
+
+
+def _by_picture(
+    tower: VisionEncoder | WindowVisionEncoder,
+    look: Callable[[Tensor, Sequence[Grid]], Tensor],
+    pictures: Sequence[Patches],
+) -> list[Float[Tensor, "_ dim"]]:
+    weight = next(tower.parameters())
+    patches = torch.from_numpy(np.concatenate([picture.values for picture in pictures])).to(weight)
+    rows = look(patches, [picture.grid for picture in pictures])
+    block = tower.config.merge**2
+    return list(rows.split([len(picture.values) // block for picture in pictures]))
 
 
 def text_modality(prompt: Prompt, sparse: SparseConfig | None) -> Int[Tensor, " tokens"]:

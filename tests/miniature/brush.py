@@ -1,4 +1,4 @@
-"""The smallest painter of nano's kind: every row of the prompt is a token, and every place."""
+"""The smallest painter of nano's kind: places, and a picture to edit beneath."""
 
 from mingle.nn.transformer import DecoderConfig
 from mingle.painter.config import (
@@ -37,6 +37,7 @@ TINY_PAINTER = PainterConfig(
         token_dim=8,
         standardised=True,
         places=4,
+        sight_dim=12,
     ),
     glyph=GlyphConfig(
         vocab_size=260,
@@ -66,6 +67,7 @@ TINY_PAINTER = PainterConfig(
         token_multiple=4,
         axes_dims=(4, 4, 4),
         axes_lens=(64, 8, 8),
+        references="beneath",
     ),
     autoencoder=AutoencoderConfig(
         pixel_patch=4,

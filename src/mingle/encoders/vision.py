@@ -67,6 +67,13 @@ class VisionEncoder(nn.Module):
         self, patches: Float[Tensor, "patches patch_values"], grids: Sequence[Grid]
     ) -> Float[Tensor, "embeddings out_dim"]:
         """Pictures stand one after another; each time step of each attends to itself only."""
+        merged = self.merger(self.blocks(patches, grids))
+        return F.normalize(self.project(merged), dim=-1) * self.config.out_length
+
+    def blocks(
+        self, patches: Float[Tensor, "patches patch_values"], grids: Sequence[Grid]
+    ) -> Float[Tensor, "embeddings block_dim"]:
+        """What becomes one embedding each: a block's patches, seen and normed, side by side."""
         turn = rotation(self.angles(grids), patches.dtype)
         attend = Packed([height * width for time, height, width in grids for _ in range(time)])
         if isinstance(self.patch_embedding, Stem):
@@ -76,7 +83,7 @@ class VisionEncoder(nn.Module):
         x = x + self.positions(grids)
         for layer in self.layers:
             x = layer(x, turn, attend)
-        return F.normalize(self.project(self.merger(x)), dim=-1) * self.config.out_length
+        return self.merger.join(x)
 
     def project(
         self, merged: Float[Tensor, "embeddings merged_dim"]
@@ -147,8 +154,13 @@ class Merger(nn.Module):
         self.up = nn.Linear(joined, joined)
         self.down = nn.Linear(joined, config.merged_dim)
 
-    def forward(self, x: Float[Tensor, "patches dim"]) -> Float[Tensor, "embeddings merged_dim"]:
-        joined = self.norm(x).unflatten(0, (-1, self.patches)).flatten(1)
+    def join(self, x: Float[Tensor, "patches dim"]) -> Float[Tensor, "embeddings block_dim"]:
+        """The patches of each block side by side."""
+        return self.norm(x).unflatten(0, (-1, self.patches)).flatten(1)
+
+    def forward(
+        self, joined: Float[Tensor, "embeddings block_dim"]
+    ) -> Float[Tensor, "embeddings merged_dim"]:
         return self.down(F.gelu(self.up(joined)))
 
 

@@ -12,17 +12,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mingle.encoders.vision import VisionEncoder
 from mingle.engine import canvas
 from mingle.errors import CapacityError, InputError
 from mingle.messages import Image, MediaSource, Picture, Request, user
-from mingle.model import OmniModel
+from mingle.model import OmniModel, look_at
 from mingle.nn.attention import Packed
 from mingle.painter.denoise import Aim, OnStep, denoise, noise
 from mingle.painter.glyphs import glyph_text, has_open_quote, quoted
 from mingle.painter.model import Painter, Tokens
 from mingle.painter.schedule import Spacing, noise_levels
 from mingle.painter.sizes import Size, canvas_for, paintable
-from mingle.processing.image import Layers, decode_layers
+from mingle.processing.image import Layers, decode_layers, prepare_picture
 from mingle.processing.inputs import Processor
 from mingle.processing.queries import append_queries
 
@@ -125,7 +126,7 @@ class Studio:
                 "painted at %dx%d, this model's own size, and brought to %dx%d",
                 *(room[1], room[0], size[1], size[0]),
             )
-        tokens = self.condition(prompt, (), options)
+        tokens = self.condition(prompt, (), options, room)
         return [
             _picture(canvas.resized(canvas.to_picture(pixels), size), seed)
             for seed, pixels in self._run(tokens, room, options, None, on_step)
@@ -159,9 +160,9 @@ class Studio:
         if not originals:
             raise InputError("there is nothing to edit; give at least one picture")
         flat = [original.flat for original in originals]
-        tokens = self.condition(instruction, flat, options)
         shape = (flat[0].height, flat[0].width)
         room = self._room(options, shape)
+        tokens = self.condition(instruction, flat, options, room)
         shown = [flat[0], *(canvas.cover(other, shape) for other in flat[1:])]
         seen = torch.stack([canvas.to_pixels(picture, room) for picture in shown])
         references = self._encode(seen[: self.painter.config.max_references])
@@ -185,9 +186,13 @@ class Studio:
 
     @torch.no_grad()
     def condition(
-        self, prompt: str, pictures: "Sequence[PIL.Image.Image]", options: PaintOptions
+        self,
+        prompt: str,
+        pictures: "Sequence[PIL.Image.Image]",
+        options: PaintOptions,
+        room: Size,
     ) -> Tokens:
-        """One thinker pass over pictures and words -> condition tokens."""
+        """One thinker pass over pictures and words -> condition tokens of a canvas."""
         if not prompt.strip():
             raise InputError("the prompt is empty; say in words what to paint")
         config, queries = self.painter.config.condition, list(self.painter.queries)
@@ -202,7 +207,20 @@ class Studio:
         rows = hidden[asked.spans[-1].start :][: config.num_queries] if queries else hidden
         rows = rows[config.skip_rows :]
         weight = self.painter.connector.proj_in.weight
-        return self.painter.condition([rows.to(weight)], [text_to_draw(prompt, options)])[0]
+        seen = None
+        if config.sight_dim and pictures:  # as it stands on the canvas, place by place
+            shown = canvas.to_picture(canvas.to_pixels(pictures[0], room))
+            patches = prepare_picture(shown, self.processor.image)
+            seen = [item.to(weight) for item in look_at(self._eyes(), [patches])]
+        words = [text_to_draw(prompt, options)]
+        return self.painter.condition([rows.to(weight)], words, seen)[0]
+
+    def _eyes(self) -> VisionEncoder:
+        if isinstance(self.model.vision, VisionEncoder):
+            return self.model.vision
+        raise CapacityError(
+            "this painter sees what it edits, but its eyes were not loaded; load it with 'vision'"
+        )
 
     def _run(
         self,

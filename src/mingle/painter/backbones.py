@@ -49,6 +49,10 @@ def build_transformer(config: TransformerConfig, places: int = 0) -> nn.Module:
     transformer.num_places = places
     if places:
         transformer.guide = nn.Linear(config.token_dim, config.dim, bias=False)
+    if config.references == "beneath":
+        transformer.lays_beneath = True
+        patch = config.latent_channels * config.patch_size**2
+        transformer.beneath = nn.Linear(patch, config.dim, bias=False)
     return transformer
 
 
@@ -88,7 +92,7 @@ def velocity(
     """d latents / d t at time t, from 0 (noise) to 1 (picture).
 
     References stand beside the noise on the frame axis; their part of the output is dropped.
-    (SPEC_GENERATION B2)
+    (SPEC_GENERATION B2) Or the transformer lays the only one beneath.
     """
     frames = latents[:, :, None]  # batch channels 1 rows columns
     if references is not None:

@@ -55,6 +55,7 @@ class Connector(nn.Module):
 
     With places, their rows come first. Letters that are to be drawn are laid along the columns, two
     a place, centred: each place is told what would stand there, were it in the line of the text.
+    And each is told what the eyes make of it in the picture to edit, if there is one.
     """
 
     def __init__(self, config: ConditionConfig):
@@ -70,6 +71,13 @@ class Connector(nn.Module):
         places = [torch.randn(config.places, dim)] if config.places else []
         self.places = nn.ParameterList(places)
         self.letters = nn.Linear(2 * dim, dim, bias=False) if config.places else nn.Identity()
+        self.seen = (
+            nn.Sequential(
+                Standardise(config.sight_dim), nn.Linear(config.sight_dim, dim, bias=False)
+            )
+            if config.sight_dim
+            else nn.Identity()
+        )
         self.decoder = Decoder(config.connector)
         self.proj_out = nn.Linear(dim, config.dim)
 
@@ -77,14 +85,15 @@ class Connector(nn.Module):
         self,
         hidden: Sequence[Float[Tensor, "_ thinker_dim"]],
         letters: Sequence[Float[Tensor, "_ dim"]] | None = None,
+        seen: Sequence[Float[Tensor, "places sight_dim"]] | None = None,
     ) -> list[Float[Tensor, "_ condition_dim"]]:
         sizes = [len(item) for item in hidden]
         states = self.proj_in(self.standardise(torch.cat(tuple(hidden)))).split(sizes)
         words = [torch.cat((item, *self.queries)) for item in states]
-        told = letters or [None] * len(words)
+        told = self._told(len(words), letters, seen)
         rows = [
-            torch.cat((item, *(places + self._spelt(line) for places in self.places)))
-            for item, line in zip(words, told, strict=True)
+            torch.cat((item, *(places + what for places in self.places)))
+            for item, what in zip(words, told, strict=True)
         ]
         lengths = tuple(len(row) for row in rows)
         x = torch.cat(rows)
@@ -95,9 +104,19 @@ class Connector(nn.Module):
         ]
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
-    def _spelt(self, letters: Float[Tensor, "_ dim"] | None) -> Tensor | float:
+    def _told(
+        self, count: int, letters: Sequence[Tensor] | None, seen: Sequence[Tensor] | None
+    ) -> Sequence[Tensor | float]:
+        """What letters and eyes add to the places of each picture."""
+        spelt = [0.0] * count if letters is None else [self._spelt(line) for line in letters]
+        if seen is None:
+            return spelt
+        sights = self.seen(torch.cat(tuple(seen))).split([len(rows) for rows in seen])
+        return [line + sight for line, sight in zip(spelt, sights, strict=True)]
+
+    def _spelt(self, letters: Float[Tensor, "_ dim"]) -> Tensor | float:
         """What letters add to the places, equal in all lines; no more than a line has room for."""
-        if letters is None or not len(letters):
+        if not len(letters):
             return 0.0
         side = math.isqrt(self.num_places)
         before = (2 * side - len(letters)) // 2

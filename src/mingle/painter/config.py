@@ -22,7 +22,8 @@ class ConditionConfig:
     the connector sees how the thinker's states differ from their mean, in units of their spread.
     `places`: so many more queries stand in the connector, one for each token of the picture; what
     becomes of them is added to these tokens (0: none). Then it is they who are told letters to be
-    drawn, and not the transformer.
+    drawn, and not the transformer. They are told, too, what the eyes make of the picture to edit,
+    `sight_dim` numbers for each place (0: nothing): the eyes' patches before they are merged.
     """
 
     thinker_dim: int
@@ -37,6 +38,7 @@ class ConditionConfig:
     token_dim: int
     standardised: bool = False
     places: int = 0
+    sight_dim: int = 0
 
     @property
     def num_queries(self) -> int:
@@ -69,7 +71,8 @@ class GlyphConfig:
 class TransformerConfig:
     """The diffusion transformer (Z-Image). `axes_lens` bounds positions: tokens, rows, columns.
 
-    Condition and picture are each filled up to a multiple of `token_multiple` tokens.
+    Condition and picture are each filled up to a multiple of `token_multiple` tokens. References
+    stand behind the picture as more tokens, or the only one lies beneath it, added to its tokens.
     """
 
     latent_channels: int
@@ -85,6 +88,7 @@ class TransformerConfig:
     token_multiple: int
     axes_dims: tuple[int, int, int]
     axes_lens: tuple[int, int, int]
+    references: Literal["behind", "beneath"] = "behind"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""diffusers' Z-Image transformer with two freedoms that a small model needs.
+"""diffusers' Z-Image transformer with three freedoms that a small model needs.
 
 How many tokens its two sequences are filled up to: the library fills condition and picture up to a
 multiple of 32 tokens each; with 16 tokens of picture and ten of words, most of the time would go
-into the filling. And tokens of the condition that belong to places of the picture (`guide`).
+into the filling. Tokens of the condition that belong to places of the picture (`guide`). And a
+reference that lies beneath the picture, place by place (`beneath`), not behind it as more tokens.
 """
 
 from typing import Any
@@ -19,6 +20,8 @@ class ZImage(ZImageTransformer2DModel):
     token_multiple = 32
     num_places = 0
     guide: nn.Linear
+    lays_beneath = False
+    beneath: nn.Linear
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the library has more)
         self,
@@ -29,16 +32,24 @@ class ZImage(ZImageTransformer2DModel):
     ) -> Any:
         """The library's pass; the first `num_places` tokens of a condition are a guide.
 
-        They are added to the tokens of the picture that is painted, behind the first block, by the
-        library's own way for such additions.
+        They, and the reference that lies beneath, are added to the tokens of the picture that is
+        painted, behind the first block, by the library's own way for such additions.
         """
+        added: list[Float[Tensor, "batch tokens dim"]] = []
         if self.num_places:
-            guide = self.guide(torch.stack([item[: self.num_places] for item in cap_feats]))
+            added.append(self.guide(torch.stack([item[: self.num_places] for item in cap_feats])))
             cap_feats = [item[self.num_places :] for item in cap_feats]
+        if self.lays_beneath and x[0].shape[1] > 1:
+            side = self.all_patch_size[0]
+            patches = [self._patchify_image(item[:, 1:], side, 1)[0] for item in x]
+            added.append(self.beneath(torch.stack(patches)))
+            x = [item[:, :1] for item in x]
+        if added:
             tokens = x[0][0].numel() // self.all_patch_size[0] ** 2
             filled = self._full(tokens) + max(self._full(len(item)) for item in cap_feats)
-            guide = nn.functional.pad(guide, (0, 0, 0, filled - self.num_places))
-            options["controlnet_block_samples"] = {0: guide}
+            extra = torch.stack(added).sum(0)
+            extra = nn.functional.pad(extra, (0, 0, 0, filled - extra.shape[1]))
+            options["controlnet_block_samples"] = {0: extra}
         return super().forward(x, t, cap_feats, **options)
 
     def _full(self, tokens: int) -> int:

@@ -30,6 +30,7 @@ class Painter(nn.Module):
         self.config = config
         condition = config.condition
         _check_places(config)
+        _check_reference(config)
         in_prompt = condition.query_scales if condition.query_place == "thinker" else ()
         dim = condition.thinker_dim
         self.queries = nn.ParameterList(torch.randn(s**2, dim) * dim**-0.5 for s in in_prompt)
@@ -41,13 +42,17 @@ class Painter(nn.Module):
         self.autoencoder = backbones.build_autoencoder(config.autoencoder)
 
     def condition(
-        self, hidden: Sequence[Float[Tensor, "_ thinker_dim"]], glyph_texts: Sequence[str]
+        self,
+        hidden: Sequence[Float[Tensor, "_ thinker_dim"]],
+        glyph_texts: Sequence[str],
+        seen: Sequence[Float[Tensor, "places sight_dim"]] | None = None,
     ) -> list[Tokens]:
         """Condition tokens of each picture, before `finish`: unit length, or zero where padded.
 
         `hidden`: the thinker's final states at the last scale's queries (or of the whole prompt,
         when queries stand in the connector). `glyph_texts`: what `glyphs.glyph_text` gives; ""
-        leaves the branch off. Raises ConfigError when text is to be drawn without a glyph encoder.
+        leaves the branch off. `seen`: for a condition that sees pictures, what the eyes make of
+        each picture to edit. Raises ConfigError when text is to be drawn without a glyph encoder.
         """
         glyphs = self._glyphs(glyph_texts)
         if self.config.condition.places:
@@ -55,7 +60,7 @@ class Painter(nn.Module):
             spelt = [glyphs.get(i, nothing) for i in range(len(hidden))]
             room = 2 * math.isqrt(self.config.condition.places)  # letters in a line
             texts = zip(spelt, glyph_texts, strict=True)
-            return self.connector(hidden, [_letters(*one, room) for one in texts])
+            return self.connector(hidden, [_letters(*one, room) for one in texts], seen)
         tokens = self.connector(hidden)
         for index, rows in glyphs.items():
             tokens[index] = torch.cat((tokens[index], rows))
@@ -117,3 +122,16 @@ def _check_places(config: PainterConfig) -> None:
                 f"the painter's condition has {places} places and a canvas of {width}x{height} has "
                 f"{tokens} tokens; they must be equal, on all canvases, without free sizes"
             )
+
+
+def _check_reference(config: PainterConfig) -> None:
+    """Raise ConfigError where one picture to edit is asked for and there may be more, or none."""
+    condition = config.condition
+    if condition.sight_dim and not condition.places:
+        raise ConfigError("the painter's condition sees pictures, but has no places to tell")
+    one = condition.sight_dim or config.transformer.references == "beneath"
+    if one and config.max_references != 1:
+        raise ConfigError(
+            f"max_references is {config.max_references}; expected 1 where the picture to edit lies "
+            "beneath the painted one, or is seen place by place"
+        )

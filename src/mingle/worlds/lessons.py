@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """A plan drawn. `changed` is where an edit may change something."""
+    """A plan drawn. `changed` is where an edit may change something; `paint` covers all of it."""
 
     text: str
     pixels: UInt8[np.ndarray, "side side 3"]
@@ -55,6 +55,7 @@ class Lesson:
     changed: Bool[np.ndarray, "side side"] | None
     source: Scene | None
     target: Scene
+    paint: str | None = None
 
 
 def sample_plan(rng: np.random.Generator, kind: Kind, *, split: Split) -> Plan:
@@ -95,15 +96,22 @@ def draw_plan(rng: np.random.Generator, plan: Plan, side: int) -> Lesson:
     source, target = _moved(rng, plan.source, plan.target, plan.kind)
     before, after = draw(source, side), draw(target, side)
     pixels, changed = after.pixels, (before.pixels != after.pixels).any(-1)
+    laid = None
     if plan.painted is not None:
         thing, paint = plan.painted
         changed = before.masks[thing]
         pixels = np.zeros_like(before.pixels) if paint is None else before.pixels.copy()
         pixels[changed] = PAINTS[paint] if paint else WHITE
+        laid = paint or "white"
     return Lesson(
         text=plan.text, pixels=pixels, before=before.pixels, changed=changed,
-        source=source, target=target,
+        source=source, target=target, paint=laid,
     )  # fmt: skip
+
+
+def is_ground_told(caption: str) -> bool:
+    """Whether a caption of the world names the background."""
+    return caption.endswith(" background")
 
 
 def _is_painted(edit: Edit, index: int) -> bool:
@@ -113,7 +121,7 @@ def _is_painted(edit: Edit, index: int) -> bool:
 def _anew(rng: np.random.Generator, plan: Plan) -> Scene:
     """Another scene that the plan's words fit; two things stand in their order if none is told."""
     scene = plan.target
-    if not plan.text.endswith(" background"):
+    if not is_ground_told(plan.text):
         scene = replace(scene, background=list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))])
     if len(scene.things) == 2 and relation(*scene.things) not in plan.text:
         scene = scene.with_thing(0, x=0.0, y=0.5).with_thing(1, x=1.0, y=0.5)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
+from mingle.worlds.edits import PAINTS
 from mingle.worlds.films import DIRECTIONS, Film
 from mingle.worlds.scenes import BACKGROUNDS, Lettering, Scene, Thing
 from mingle.worlds.sprites import COLOURS, KINDS
@@ -16,8 +17,10 @@ PLACE_KINDS = (NOTHING, *KINDS)
 PLACE_COLOURS = ("natural", *COLOURS)
 EVENTS = ("stays", *DIRECTIONS, "appears", "vanishes")
 PLACE_LETTERS = (NOTHING, *ascii_uppercase)
+PLACE_PAINTS = (NOTHING, *PAINTS, "white")
 GROUNDS = tuple(BACKGROUNDS)
 IGNORED = -1
+COVERED = 0.08  # of a place's area: from so much on it shows what lies there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +46,36 @@ def places_of_scene(scene: Scene, rows: int) -> Places:
 
 
 def covered_places(scene: Scene, rows: int) -> Int64[np.ndarray, "2 places"]:
-    """Kind and colour of the thing whose square holds the centre of a place, row by row.
+    """Kind and colour of the thing whose square covers most of a place, row by row.
 
-    Without a thing, the colour is IGNORED. Where two lie, it is the upper one.
+    Without a thing, the colour is IGNORED. Where two cover as much, it is the upper one.
     """
-    middles = (np.arange(rows) + 0.5) / rows
+    starts = np.arange(rows) / rows
     kind, colour = np.zeros((rows, rows), np.int64), np.full((rows, rows), IGNORED, np.int64)
+    most = np.full((rows, rows), COVERED)
     for thing in scene.things:
-        down, across = (abs(middles - at) < thing.size / 2 for at in (thing.y, thing.x))
-        covered = down[:, None] & across
+        half = thing.size / 2
+        down, across = (
+            np.minimum(starts + 1 / rows, at + half) - np.maximum(starts, at - half)
+            for at in (thing.y, thing.x)
+        )
+        area = down.clip(0)[:, None] * across.clip(0) * rows**2
+        covered = area >= most
+        most[covered] = area[covered]
         kind[covered] = PLACE_KINDS.index(thing.kind)
         colour[covered] = PLACE_COLOURS.index(thing.colour or "natural")
     return np.stack((kind.ravel(), colour.ravel()))
+
+
+def painted_places(
+    painted: Bool[np.ndarray, "side side"] | None, paint: str | None, rows: int
+) -> Int64[np.ndarray, " places"]:
+    """Which paint covers a place, as an index into PLACE_PAINTS, row by row; None is no paint."""
+    if painted is None or paint is None:
+        return np.zeros(rows * rows, np.int64)
+    side = len(painted) // rows
+    shares = painted.reshape(rows, side, rows, side).mean((1, 3))
+    return np.where(shares >= COVERED, PLACE_PAINTS.index(paint), 0).ravel()
 
 
 def letters_in_places(lettering: Lettering | None, rows: int) -> Int64[np.ndarray, "2 places"]:

@@ -11,6 +11,7 @@ from mingle.painter.condition import Connector, Standardise
 from mingle.painter.glyphs import quoted
 from mingle.painter.model import Painter
 
+DEAF = replace(TINY_PAINTER.condition.connector, num_layers=0, windows=())
 LONG_AND_SHORT = ("ABCDEF", "ABCX", "ABCD")
 
 
@@ -40,6 +41,21 @@ def test_places_come_first_and_are_told_letters():
     torch.testing.assert_close(plain[1], lettered[1])
 
 
+def test_places_are_told_what_the_eyes_see_there():
+    torch.manual_seed(0)
+    connector = Connector(replace(TINY_PAINTER.condition, connector=DEAF)).eval()
+    hidden, sight = [torch.randn(3, 12), torch.randn(5, 12)], torch.randn(4, 12)
+    other = torch.cat((sight[:1], torch.randn(1, 12), sight[2:]))
+    with torch.no_grad():
+        seen, changed = (connector(hidden, None, [sight, rows]) for rows in (sight, other))
+        blind = connector(hidden)
+    assert (seen[0][:4] - blind[0][:4]).abs().amax(1).min() > 0
+    torch.testing.assert_close(seen[0], changed[0])
+    told = (seen[1] - changed[1]).abs().amax(1)
+    assert told[1] > 1e-3
+    assert told[[0, 2, 3]].max() < 1e-6  # without attention a place knows its own sight only
+
+
 def test_text_that_does_not_fit_is_told_once_and_cut(caplog: pytest.LogCaptureFixture):
     torch.manual_seed(0)
     painter = Painter(TINY_PAINTER).eval()
@@ -55,3 +71,11 @@ def test_as_many_places_as_tokens():
     condition = replace(TINY_PAINTER.condition, places=9)
     with pytest.raises(ConfigError, match="has 9 places and a canvas of 32x32 has 4 tokens"):
         Painter(replace(TINY_PAINTER, condition=condition))
+
+
+def test_eyes_need_places_and_one_picture():
+    blind = replace(TINY_PAINTER.condition, places=0)
+    with pytest.raises(ConfigError, match="sees pictures, but has no places"):
+        Painter(replace(TINY_PAINTER, condition=blind))
+    with pytest.raises(ConfigError, match="max_references is 2; expected 1"):
+        Painter(replace(TINY_PAINTER, max_references=2))

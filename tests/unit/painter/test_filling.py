@@ -90,3 +90,23 @@ def test_a_guide_is_added_to_the_picture_and_is_not_among_the_words():
         without = velocity(plain, latents, time, words, references)
     torch.testing.assert_close(led(torch.zeros_like(guides)), without)
     assert (led(guides) - without).abs().max() > 1e-3
+
+
+def test_a_reference_beneath_moves_the_picture_and_costs_no_tokens():
+    beneath = drawn(replace(CONFIG, token_multiple=4, references="beneath"))
+    draw = torch.Generator().manual_seed(1)
+    latents, reference = torch.randn(2, 2, 4, 8, 8, generator=draw)
+    words = [torch.randn(rows, 8, generator=draw) for rows in (5, 7)]
+    lengths: list[int] = []
+    beneath.layers[0].register_forward_hook(lambda _m, _i, out: lengths.append(out.shape[1]))
+
+    def moved_over(reference: torch.Tensor | None) -> torch.Tensor:
+        frames = None if reference is None else reference[:, :, None]
+        with torch.no_grad():
+            return velocity(beneath, latents, torch.tensor([0.3, 0.6]), words, frames)
+
+    nothing, something = moved_over(None), moved_over(reference)
+    torch.testing.assert_close(moved_over(torch.zeros_like(reference)), nothing)
+    assert (something - nothing).abs().max() > 1e-3
+    assert something.shape == latents.shape
+    assert set(lengths) == {16 + 8}

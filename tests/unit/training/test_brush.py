@@ -36,10 +36,11 @@ def a_batch(*, edited: bool = False, word: str = "") -> Batch:
     rows = [torch.randn(3, 12, generator=draw), torch.randn(5, 12, generator=draw)]
     pixels = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
     before = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
-    places = torch.stack([draw_places(draw, size) for size in LOOKS], dim=1)
+    seen = [torch.randn(4, 12, generator=draw) for _ in range(2)]
     lessons = Lessons(
-        pixels=pixels, before=before if edited else None, rows=rows, glyphs=[word, ""],
-        places=torch.full_like(places, IGNORED) if edited else places,
+        pixels=pixels, before=before if edited else None, seen=seen if edited else None,
+        rows=rows, glyphs=[word, ""],
+        places=torch.stack([draw_places(draw, size) for size in LOOKS], dim=1),
     )  # fmt: skip
     return Batch(data=(lessons, DATA), samples=2, tokens=8)
 
@@ -92,15 +93,25 @@ def test_gradients_reach_what_learns_and_nothing_that_is_frozen(task):
     assert not any("autoencoder" in name or "detector" in name for name in touched)
 
 
-def test_words_say_what_stands_where_and_edits_do_not(task):
-    found = [
-        task.losses(a_batch(edited=edited), torch.Generator()).losses for edited in (False, True)
-    ]
-    assert found[0]["layout"].item() > 1.0
-    assert found[1]["layout"].item() == 0.0
-    found[0]["layout"].backward()
-    assert task.model.painter.connector.places[0].grad.any()
-    assert task.model.painter.transformer.guide.weight.grad is None
+def test_words_and_eyes_say_what_stands_where(task):
+    for edited in (False, True):
+        task.model.zero_grad()
+        layout = task.losses(a_batch(edited=edited), torch.Generator()).losses["layout"]
+        assert layout.item() > 1.0
+        layout.backward()
+        connector = task.model.painter.connector
+        assert connector.places[0].grad.any()
+        assert (connector.seen[1].weight.grad is not None) == edited
+        assert task.model.painter.transformer.guide.weight.grad is None
+
+
+def test_what_no_label_says_is_not_counted(task):
+    batch = a_batch()
+    lessons, data = batch.data
+    places = torch.full_like(lessons.places, IGNORED)
+    lessons = replace(lessons, places=places)
+    found = task.losses(replace(batch, data=(lessons, data)), torch.Generator()).losses
+    assert found["layout"].item() == 0.0
 
 
 def test_without_painting_only_words_are_learned(task):

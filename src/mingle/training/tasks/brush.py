@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mingle.checkpoints.load import open_model
 from mingle.checkpoints.nano.trained import write_part
+from mingle.encoders.vision import VisionEncoder
+from mingle.model import look_at
 from mingle.nn.detector import Detector, DetectorConfig
 from mingle.nn.flow import interpolate
 from mingle.painter.config import PainterConfig
@@ -26,21 +29,24 @@ from mingle.painter.denoise import Aim, denoise, noise
 from mingle.painter.glyphs import glyph_text
 from mingle.painter.model import Painter
 from mingle.painter.schedule import noise_levels
+from mingle.processing.image import ImageSettings, prepare_picture
 from mingle.training import losses
 from mingle.training.captions import Library, Rows, open_reader
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.training.tasks.image_vae import as_tensor, save_grid
-from mingle.worlds.lessons import Kind, Lesson, Plan, draw_plan, sample_plan
+from mingle.worlds.lessons import Kind, Lesson, Plan, draw_plan, is_ground_told, sample_plan
 from mingle.worlds.places import (
+    GROUNDS,
     IGNORED,
     PLACE_COLOURS,
     PLACE_KINDS,
     PLACE_LETTERS,
+    PLACE_PAINTS,
     covered_places,
     letters_in_places,
+    painted_places,
 )
-from mingle.worlds.scenes import Scene
 from mingle.worlds.split import Split
 
 SHARD = 256  # plans whose texts are read and kept together
@@ -86,13 +92,17 @@ class LessonData:
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """Lessons of one kind, ready for the model. `places`: see `LOOKS`."""
+    """Lessons of one kind, ready for the model. `places`: see `LOOKS`.
+
+    `before` is what is edited, `seen` what the eyes make of it.
+    """
 
     pixels: Float[Tensor, "batch 3 height width"]
     before: Float[Tensor, "batch 3 height width"] | None
+    seen: Sequence[Rows] | None
     rows: Sequence[Rows]
     glyphs: Sequence[str]
-    places: Int[Tensor, "batch 4 places"]
+    places: Int[Tensor, "batch looks places"]
 
 
 class Brush(nn.Module):
@@ -110,8 +120,11 @@ class Brush(nn.Module):
         open_gates(self.painter.transformer)
 
 
-LOOKS = tuple(map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS)))
-"""What a place of a picture shows: kind, colour, left and right letter; so many of each."""
+LOOKS = tuple(
+    map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS, GROUNDS, PLACE_PAINTS))
+)
+"""What a place of a picture shows: kind, colour, left and right letter, background, paint; so many
+of each."""
 HINTS_PER_TOKEN = 4  # a token of 16 x 16 pixels is told what 2 x 2 squares of 8 x 8 show
 
 
@@ -124,6 +137,7 @@ class BrushTask(Task):
         """Painter, detector and hint, freshly initialised; recipes start the frozen ones."""
         self.libraries: dict[tuple[str, Split], Library] = {}
         self.plans = cache(_plans)  # some take longer to draw up than a step of training
+        self._tower: tuple[VisionEncoder, ImageSettings] | None = None
         return Brush(config)
 
     def batches(self, data: LessonData, draw: Draw) -> Iterator[Batch]:
@@ -145,21 +159,26 @@ class BrushTask(Task):
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place."""
         lessons, data = batch.data
-        tokens = self.model.painter.condition(lessons.rows, lessons.glyphs)
-        found = {"layout": self._layout(tokens, lessons)}
+        tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
+        found = {"layout": self._layout(self._told(tokens), lessons)}
         if data.paints:
             found["flow"], found["hint"] = self._painted(lessons, tokens, data, generator)
         return Outcome(losses=found)
 
     @torch.no_grad()
     def evaluate(self, data: LessonData, folder: Path) -> dict[str, float]:
-        """Losses on held-out lessons of each kind, at fixed noise; a grid of what is painted."""
+        """Losses on held-out lessons of each kind, at fixed noise; a grid of what is painted.
+
+        `told`: of how many pictures the condition tells every place right.
+        """
         figures, painted = {}, []
         for kind in _taught(data):
             rng = np.random.default_rng((11, KINDS.index(kind)))
             drawn, lessons = self._lessons(rng, kind, 0, "held_out", data)
-            tokens = self.model.painter.condition(lessons.rows, lessons.glyphs)
-            figures[f"layout_{kind}"] = float(self._layout(tokens, lessons))
+            tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
+            told = self._told(tokens)
+            figures[f"layout_{kind}"] = float(self._layout(told, lessons))
+            figures[f"told_{kind}"] = float(_all_right(told, lessons.places).float().mean())
             if not data.paints:
                 continue
             generator = torch.Generator().manual_seed(1)
@@ -186,19 +205,31 @@ class BrushTask(Task):
         chosen = np.argsort(lengths)[start : start + data.batch]
         drawn = [draw_plan(rng, plans[i], data.side) for i in chosen]
         before = [one.before for one in drawn if one.before is not None]
-        side = math.isqrt(self.config.painter.condition.places)
-        if before:  # what becomes of them is not in the words
-            labels = np.full((len(drawn), len(LOOKS), side * side), IGNORED)
-        else:
-            labels = np.stack([_labels(one.target, side) for one in drawn])
+        condition = self.config.painter.condition
+        side = math.isqrt(condition.places)
         read_glyphs = self.config.painter.glyph is not None
         return drawn, Lessons(
             pixels=as_tensor(np.stack([one.pixels for one in drawn])),
             before=as_tensor(np.stack(before)) if before else None,
+            seen=self._seen(before) if before and condition.sight_dim else None,
             rows=[rows[i] for i in chosen],
             glyphs=[glyph_text(one.text) if read_glyphs else "" for one in drawn],
-            places=torch.from_numpy(labels),
+            places=torch.from_numpy(np.stack([_labels(one, side) for one in drawn])),
         )
+
+    @torch.no_grad()
+    def _seen(self, pictures: Sequence[np.ndarray]) -> list[Rows]:
+        """What the thinker's eyes make of each picture; they are frozen, no part of the run."""
+        tower, settings = self._eyes()
+        return look_at(tower, [prepare_picture(one, settings) for one in pictures])
+
+    def _eyes(self) -> tuple[VisionEncoder, ImageSettings]:
+        if self._tower is None:
+            folder = open_model(self.config.thinker)
+            tower = folder.load_modules(("vision",), dtype=torch.float32)[0]["vision"]
+            assert isinstance(tower, VisionEncoder)
+            self._tower = tower, folder.processor().image
+        return self._tower
 
     def _library(self, kind: Kind, split: Split, data: LessonData) -> Library:
         key = (kind, split)
@@ -223,8 +254,7 @@ class BrushTask(Task):
         with torch.no_grad():
             target = painter.encode(lessons.pixels)
             before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
-            shown = [lessons.pixels] if lessons.before is None else [lessons.pixels, lessons.before]
-            features = [F.avg_pool2d(self.model.detector(x).features, 2) for x in shown]
+            features = F.avg_pool2d(self.model.detector(lessons.pixels).features, 2)
         kept = torch.rand(count, generator=generator) >= data.condition_drop
         asked = [painter.finish(row * keep) for row, keep in zip(tokens, kept, strict=True)]
         level = torch.randn(count, generator=generator) * data.time_spread + data.time_mean
@@ -236,28 +266,31 @@ class BrushTask(Task):
         flow = losses.flow_matching(velocity, start, target)
         return flow, self._hint(states[0], features)
 
-    def _layout(self, tokens: Sequence[Rows], lessons: Lessons) -> Float[Tensor, ""]:
-        """Cross-entropy of what each place of the picture shows, in nats."""
+    def _told(self, tokens: Sequence[Rows]) -> Sequence[Float[Tensor, "batch places _"]]:
+        """What the condition says of each place, for every look."""
         places = self.config.painter.condition.places
         scale = self.config.painter.condition.dim**0.5  # the tokens have unit length
         told = self.model.layout(torch.stack([row[:places] for row in tokens]) * scale)
+        return told.split(LOOKS, -1)
+
+    def _layout(
+        self, told: Sequence[Float[Tensor, "batch places _"]], lessons: Lessons
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy of what each place of the picture shows, in nats."""
         wrong = [
             F.cross_entropy(look.mT, labels, ignore_index=IGNORED, reduction="sum")
-            for look, labels in zip(told.split(LOOKS, -1), lessons.places.unbind(1), strict=True)
+            for look, labels in zip(told, lessons.places.unbind(1), strict=True)
         ]
         return torch.stack(wrong).sum() / lessons.places[:, 0].numel()
 
     def _hint(
         self,
         states: Float[Tensor, "batch tokens dim"],
-        features: Sequence[Float[Tensor, "batch features rows columns"]],
+        features: Float[Tensor, "batch features rows columns"],
     ) -> Float[Tensor, ""]:
-        """1 - cosine between what a picture's token foretells and its 2 x 2 squares' features.
-
-        The picture that is edited stands behind the one that is painted.
-        """
-        squares = [F.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2) for x in features]
-        wanted = torch.cat(squares, dim=1).unflatten(-1, (-1, HINTS_PER_TOKEN))
+        """1 - cosine between what a picture's token foretells and its 2 x 2 squares' features."""
+        wanted = F.pixel_unshuffle(features, 2).flatten(2).transpose(1, 2)
+        wanted = wanted.unflatten(-1, (-1, HINTS_PER_TOKEN))
         foretold = self.model.hint(states[:, : wanted.shape[1]])
         foretold = foretold.unflatten(-1, (-1, HINTS_PER_TOKEN))
         return 1 - F.cosine_similarity(foretold, wanted, dim=2).mean()
@@ -295,8 +328,23 @@ def _plans(kind: Kind, split: Split, shard: int) -> list[Plan]:
     return [sample_plan(rng, kind, split=split) for _ in range(SHARD)]
 
 
-def _labels(scene: Scene, side: int) -> np.ndarray:
-    return np.concatenate((covered_places(scene, side), letters_in_places(scene.lettering, side)))
+def _labels(lesson: Lesson, side: int) -> np.ndarray:
+    scene, known = lesson.target, lesson.before is not None or is_ground_told(lesson.text)
+    looks = (
+        *covered_places(scene, side),
+        *letters_in_places(scene.lettering, side),
+        np.full(side**2, GROUNDS.index(scene.background) if known else IGNORED),
+        painted_places(lesson.changed, lesson.paint, side),
+    )
+    return np.stack(looks)
+
+
+def _all_right(
+    told: Sequence[Float[Tensor, "batch places _"]], places: Int[Tensor, "batch looks places"]
+) -> Bool[Tensor, " batch"]:
+    """Of which pictures every look of every place is told right."""
+    found = torch.stack([look.argmax(-1) for look in told], dim=1)
+    return ((found == places) | (places == IGNORED)).flatten(1).all(1)
 
 
 @contextmanager
