@@ -9,7 +9,8 @@ from miniature.brush import TINY_PAINTER
 
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
-from mingle.training.tasks.brush import LOOKS, BrushConfig, BrushTask, LessonData, Lessons
+from mingle.training.tasks.brush import BrushConfig, BrushTask
+from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons
 from mingle.worlds.places import IGNORED
 
 CONFIG = BrushConfig(

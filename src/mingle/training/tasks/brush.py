@@ -5,53 +5,43 @@ Flow matching of latents (Lipman et al. 2023) with noise levels drawn logit-norm
 autoencoder and detector are frozen.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mingle.checkpoints.load import open_model
 from mingle.checkpoints.nano.trained import write_part
-from mingle.encoders.vision import VisionEncoder
-from mingle.model import look_at
 from mingle.nn.detector import Detector, DetectorConfig
 from mingle.nn.flow import interpolate
 from mingle.painter.config import PainterConfig
 from mingle.painter.denoise import Aim, denoise, noise
-from mingle.painter.glyphs import glyph_text
+from mingle.painter.masks import read_mask
 from mingle.painter.model import Painter
 from mingle.painter.schedule import noise_levels
-from mingle.processing.image import ImageSettings, prepare_picture
 from mingle.training import losses
-from mingle.training.captions import Library, Rows, open_reader
+from mingle.training.captions import Rows
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
-from mingle.training.tasks.image_vae import as_tensor, save_grid
-from mingle.worlds.lessons import Kind, Lesson, Plan, draw_plan, is_ground_told, sample_plan
-from mingle.worlds.places import (
-    GROUNDS,
-    IGNORED,
-    PLACE_COLOURS,
-    PLACE_KINDS,
-    PLACE_LETTERS,
-    PLACE_PAINTS,
-    covered_places,
-    letters_in_places,
-    painted_places,
+from mingle.training.tasks.brush_lessons import (
+    KINDS,
+    LOOKS,
+    LessonBook,
+    LessonData,
+    Lessons,
+    taught,
 )
-from mingle.worlds.split import Split
+from mingle.training.tasks.image_vae import as_tensor, save_grid
+from mingle.worlds.edits import PAINTS
+from mingle.worlds.lessons import Lesson
+from mingle.worlds.places import IGNORED
 
-SHARD = 256  # plans whose texts are read and kept together
-KINDS: tuple[Kind, ...] = ("single", "several", "words", "edit", "segment", "mask")
-EVALUATED = 16  # held-out lessons of each kind
+EVALUATED, SHOWN = 48, 16  # held-out lessons of each kind, and how many of them are pictured
 PREVIEW_STEPS, PREVIEW_GUIDANCE = 12, 2.0
 
 
@@ -66,43 +56,6 @@ class BrushConfig:
     thinker: str
     detector: DetectorConfig
     hint_layer: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LessonData:
-    """Batches of lessons of one kind each.
-
-    `shares` are the kinds' relative frequencies, `shards` how many shards of plans each kind has.
-    What the thinker reads is kept in `cache`. `condition_drop`: the share of pictures without
-    their condition. Noise levels: sigmoid of a normal number of this mean and spread (level 0 is
-    noise, 1 the picture). Without `paints` only `layout` is learned, from words, at a small part of
-    the cost.
-    """
-
-    side: int
-    batch: int
-    shares: dict[str, float]
-    shards: dict[str, int]
-    cache: Path
-    condition_drop: float
-    time_mean: float
-    time_spread: float
-    paints: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lessons:
-    """Lessons of one kind, ready for the model. `places`: see `LOOKS`.
-
-    `before` is what is edited, `seen` what the eyes make of it.
-    """
-
-    pixels: Float[Tensor, "batch 3 height width"]
-    before: Float[Tensor, "batch 3 height width"] | None
-    seen: Sequence[Rows] | None
-    rows: Sequence[Rows]
-    glyphs: Sequence[str]
-    places: Int[Tensor, "batch looks places"]
 
 
 class Brush(nn.Module):
@@ -120,11 +73,6 @@ class Brush(nn.Module):
         open_gates(self.painter.transformer)
 
 
-LOOKS = tuple(
-    map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS, GROUNDS, PLACE_PAINTS))
-)
-"""What a place of a picture shows: kind, colour, left and right letter, background, paint; so many
-of each."""
 HINTS_PER_TOKEN = 4  # a token of 16 x 16 pixels is told what 2 x 2 squares of 8 x 8 show
 
 
@@ -135,20 +83,18 @@ class BrushTask(Task):
 
     def build(self, config: BrushConfig) -> nn.Module:
         """Painter, detector and hint, freshly initialised; recipes start the frozen ones."""
-        self.libraries: dict[tuple[str, Split], Library] = {}
-        self.plans = cache(_plans)  # some take longer to draw up than a step of training
-        self._tower: tuple[VisionEncoder, ImageSettings] | None = None
+        self.book = LessonBook(config.painter, config.thinker)
         return Brush(config)
 
     def batches(self, data: LessonData, draw: Draw) -> Iterator[Batch]:
         """Batches of a kind by chance, of texts of like length from one shard."""
-        kinds = _taught(data)
+        kinds = taught(data)
         weights = np.array([data.shares[kind] for kind in kinds])
 
         def make(rng: np.random.Generator) -> Lessons:
             kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
             shard = int(rng.integers(data.shards[kind]))
-            return self._lessons(rng, kind, shard, "train", data)[1]
+            return self.book.draw(rng, kind, shard, "train", data)[1]
 
         for position, lessons in numbered(make, draw):
             words = sum(len(rows) for rows in lessons.rows)
@@ -169,12 +115,14 @@ class BrushTask(Task):
     def evaluate(self, data: LessonData, folder: Path) -> dict[str, float]:
         """Losses on held-out lessons of each kind, at fixed noise; a grid of what is painted.
 
-        `told`: of how many pictures the condition tells every place right.
+        `told`: of how many pictures the condition tells every place right. `ciou`: of masks read
+        from what is painted, summed intersections over summed unions.
         """
         figures, painted = {}, []
-        for kind in _taught(data):
+        data = replace(data, batch=EVALUATED)
+        for kind in taught(data):
             rng = np.random.default_rng((11, KINDS.index(kind)))
-            drawn, lessons = self._lessons(rng, kind, 0, "held_out", data)
+            drawn, lessons = self.book.draw(rng, kind, 0, "held_out", data)
             tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
             told = self._told(tokens)
             figures[f"layout_{kind}"] = float(self._layout(told, lessons))
@@ -184,7 +132,13 @@ class BrushTask(Task):
             generator = torch.Generator().manual_seed(1)
             flows = [self._painted(lessons, tokens, data, generator)[0] for _ in range(4)]
             figures[f"flow_{kind}"] = float(torch.stack(flows).mean())
-            painted += self._preview(lessons, tokens, drawn, folder / f"{kind}.txt")
+            pictures = self._paint(lessons, tokens)
+            if drawn[0].paint is not None:
+                figures[f"ciou_{kind}"] = self._overlap(drawn, pictures)
+            painted += list(torch.stack((lessons.pixels, pictures), dim=1)[:SHOWN])
+            folder.mkdir(parents=True, exist_ok=True)
+            texts = "".join(f"{one.text}\n" for one in drawn[:SHOWN])
+            (folder / f"{kind}.txt").write_text(texts, encoding="utf-8")
         if painted:
             save_grid(folder / "painted.png", torch.stack(painted))
         return figures
@@ -192,55 +146,6 @@ class BrushTask(Task):
     def export(self, folder: Path) -> None:
         """The painter as nano keeps its parts: `painter.json`, and its tensors in fp16."""
         write_part(folder, "painter", self.config.painter, self.model.painter.state_dict())
-
-    def _lessons(
-        self, rng: np.random.Generator, kind: Kind, shard: int, split: Split, data: LessonData
-    ) -> tuple[list[Lesson], Lessons]:
-        """Lessons of like length: a run of a shard's plans in the order of their lengths."""
-        plans = self.plans(kind, split, shard)
-        library = self._library(kind, split, data)
-        rows = [library.rows(shard, plan.text) for plan in plans]
-        lengths = np.array([len(row) for row in rows]) + rng.random(len(rows))
-        start = int(rng.integers(len(plans) - data.batch + 1))
-        chosen = np.argsort(lengths)[start : start + data.batch]
-        drawn = [draw_plan(rng, plans[i], data.side) for i in chosen]
-        before = [one.before for one in drawn if one.before is not None]
-        condition = self.config.painter.condition
-        side = math.isqrt(condition.places)
-        read_glyphs = self.config.painter.glyph is not None
-        return drawn, Lessons(
-            pixels=as_tensor(np.stack([one.pixels for one in drawn])),
-            before=as_tensor(np.stack(before)) if before else None,
-            seen=self._seen(before) if before and condition.sight_dim else None,
-            rows=[rows[i] for i in chosen],
-            glyphs=[glyph_text(one.text) if read_glyphs else "" for one in drawn],
-            places=torch.from_numpy(np.stack([_labels(one, side) for one in drawn])),
-        )
-
-    @torch.no_grad()
-    def _seen(self, pictures: Sequence[np.ndarray]) -> list[Rows]:
-        """What the thinker's eyes make of each picture; they are frozen, no part of the run."""
-        tower, settings = self._eyes()
-        return look_at(tower, [prepare_picture(one, settings) for one in pictures])
-
-    def _eyes(self) -> tuple[VisionEncoder, ImageSettings]:
-        if self._tower is None:
-            folder = open_model(self.config.thinker)
-            tower = folder.load_modules(("vision",), dtype=torch.float32)[0]["vision"]
-            assert isinstance(tower, VisionEncoder)
-            self._tower = tower, folder.processor().image
-        return self._tower
-
-    def _library(self, kind: Kind, split: Split, data: LessonData) -> Library:
-        key = (kind, split)
-        if key not in self.libraries:
-            skip = self.config.painter.condition.skip_rows
-            self.libraries[key] = Library(
-                data.cache.expanduser() / f"{kind}-{split}",
-                partial(open_reader, self.config.thinker, skip),
-                lambda shard: [plan.text for plan in self.plans(kind, split, shard)],
-            )
-        return self.libraries[key]
 
     def _painted(
         self,
@@ -295,48 +200,47 @@ class BrushTask(Task):
         foretold = foretold.unflatten(-1, (-1, HINTS_PER_TOKEN))
         return 1 - F.cosine_similarity(foretold, wanted, dim=2).mean()
 
-    def _preview(
-        self, lessons: Lessons, tokens: Sequence[Rows], drawn: Sequence[Lesson], listing: Path
-    ) -> list[Tensor]:
-        """Pairs (what the lesson shows, what is painted), of a few lessons; the texts in a file."""
-        painter, shown = self.model.painter, slice(EVALUATED)
-        target = painter.encode(lessons.pixels[shown])
-        before = None if lessons.before is None else painter.encode(lessons.before[shown])
+    def _paint(
+        self, lessons: Lessons, tokens: Sequence[Rows]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What the painter makes of the lessons' words, and of the pictures before an edit."""
+        painter = self.model.painter
+        rows, columns = (
+            side // painter.config.autoencoder.factor for side in lessons.pixels.shape[2:]
+        )
+        channels = painter.config.transformer.latent_channels
+        before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
         levels = noise_levels(
-            self.config.painter.schedule, steps=PREVIEW_STEPS, num_tokens=target[0, 0].numel()
+            painter.config.schedule, steps=PREVIEW_STEPS, num_tokens=rows * columns
         )
-        aim = Aim(
-            conditions=tokens[shown],
-            guidance=PREVIEW_GUIDANCE,
-            references=None if before is None else before[:, :, None],
-        )
-        latents = denoise(painter, noise(range(len(target)), target.shape[1:]), aim, levels=levels)
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("".join(f"{one.text}\n" for one in drawn[shown]), encoding="utf-8")
-        pictures = painter.decode(latents)
-        return list(torch.stack((lessons.pixels[shown], pictures), dim=1))
+        aim = Aim(conditions=tokens, guidance=PREVIEW_GUIDANCE, references=before)
+        start = noise(range(len(tokens)), (channels, rows, columns))
+        return painter.decode(denoise(painter, start, aim, levels=levels))
+
+    def _overlap(
+        self, drawn: Sequence[Lesson], pictures: Float[Tensor, "batch 3 height width"]
+    ) -> float:
+        """cIoU of the masks: what is white in a picture of a mask, or what paint covers."""
+        both = either = 0
+        for lesson, picture in zip(drawn, _levels(pictures), strict=True):
+            assert lesson.before is not None
+            assert lesson.changed is not None
+            if lesson.paint in PAINTS:
+                unedited = self.model.painter.encode(as_tensor(lesson.before[None]))
+                source = _levels(self.model.painter.decode(unedited))[0]
+                found = read_mask(source, picture, PAINTS[lesson.paint]).pixels
+            else:
+                found = picture.mean(-1) > 127
+            both += int((found & lesson.changed).sum())
+            either += int((found | lesson.changed).sum())
+        return both / max(either, 1)
 
 
-def _taught(data: LessonData) -> list[Kind]:
-    return [kind for kind in KINDS if data.shares.get(kind)]
-
-
-def _plans(kind: Kind, split: Split, shard: int) -> list[Plan]:
-    """The plans of a shard; the same ones for every run."""
-    seed = (20261125, KINDS.index(kind), shard, split == "held_out")
-    rng = np.random.default_rng(seed)
-    return [sample_plan(rng, kind, split=split) for _ in range(SHARD)]
-
-
-def _labels(lesson: Lesson, side: int) -> np.ndarray:
-    scene, known = lesson.target, lesson.before is not None or is_ground_told(lesson.text)
-    looks = (
-        *covered_places(scene, side),
-        *letters_in_places(scene.lettering, side),
-        np.full(side**2, GROUNDS.index(scene.background) if known else IGNORED),
-        painted_places(lesson.changed, lesson.paint, side),
-    )
-    return np.stack(looks)
+def _levels(
+    pictures: Float[Tensor, "batch 3 height width"],
+) -> UInt8[np.ndarray, "batch height width 3"]:
+    levels = (pictures.clamp(-1, 1) + 1) * 127.5
+    return levels.round().byte().permute(0, 2, 3, 1).numpy()
 
 
 def _all_right(
