@@ -7,6 +7,7 @@ from any scene of the world.
 """
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -123,7 +124,8 @@ def _anew(rng: np.random.Generator, plan: Plan) -> Scene:
     scene = plan.target
     if not is_ground_told(plan.text):
         scene = replace(scene, background=list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))])
-    if len(scene.things) == 2 and relation(*scene.things) not in plan.text:
+    told = (relation(*pair) in plan.text for pair in permutations(scene.things, 2))
+    if len(scene.things) == 2 and not any(told):
         scene = scene.with_thing(0, x=0.0, y=0.5).with_thing(1, x=1.0, y=0.5)
     return arrange(scene)
 

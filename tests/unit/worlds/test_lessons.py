@@ -1,12 +1,14 @@
 """What the brush is taught: pictures drawn anew must still fit their words."""
 
+import re
+
 import numpy as np
 import pytest
 
 from mingle.worlds import sprites
 from mingle.worlds.edits import PAINTS
 from mingle.worlds.lessons import Kind, draw_plan, sample_plan
-from mingle.worlds.scenes import relation
+from mingle.worlds.scenes import article, relation
 
 pytestmark = pytest.mark.skipif(
     not sprites.FONT.exists(), reason="the emoji font is not installed (make worlds)"
@@ -31,15 +33,27 @@ def test_things_lie_inside_the_picture_and_keep_their_looks(kind: Kind):
                 assert after.size / 2 - 1e-6 <= place <= 1 - after.size / 2 + 1e-6
 
 
-def test_a_relation_that_was_told_stays_and_else_things_stand_in_their_order():
-    told = set()
-    for plan, lesson in lessons("several"):
+def test_a_relation_that_was_told_stays_whichever_thing_is_named_first():
+    orders = {True: 0, False: 0}
+    for plan, lesson in lessons("several", plans=120, times=1):
         things = lesson.target.things
-        if len(things) == 2:
-            where = relation(*plan.target.things)
-            told.add(where in plan.text)
-            assert relation(*things) == (where if where in plan.text else "left of")
-    assert told == {True, False}
+        where = re.search(r" (left of|right of|above|below) ", plan.text)
+        if where is None or things[0].name == things[1].name:
+            continue
+        in_order = article(things[0].name) == plan.text[: where.start()]
+        orders[in_order] += 1
+        assert relation(*(things if in_order else things[::-1])) == where[1], plan.text
+    assert min(orders.values()) > 10
+
+
+def test_two_things_of_which_no_relation_is_told_stand_in_their_order():
+    listed = [
+        relation(*lesson.target.things)
+        for plan, lesson in lessons("several", plans=120, times=1)
+        if len(lesson.target.things) == 2 and " and " in plan.text
+    ]
+    assert len(listed) > 10
+    assert set(listed) == {"left of"}
 
 
 def test_a_background_that_was_told_stays():
