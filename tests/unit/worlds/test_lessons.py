@@ -35,7 +35,7 @@ def test_things_lie_inside_the_picture_and_keep_their_looks(kind: Kind):
 
 def test_a_relation_that_was_told_stays_whichever_thing_is_named_first():
     orders = {True: 0, False: 0}
-    for plan, lesson in lessons("several", plans=120, times=1):
+    for plan, lesson in lessons("several", plans=300, times=1):
         things = lesson.target.things
         where = re.search(r" (left of|right of|above|below) ", plan.text)
         if where is None or things[0].name == things[1].name:
