@@ -15,43 +15,40 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 RECIPES = Path(__file__).parent
 COMMITTED = Path(__file__).parents[2] / "models" / "nano"
+LITTLE = {"shards": 1, "prompt_shards": 1, "held_out": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One run of a recipe. `quick`: overrides of a shortened chain; `folder`: where it exports to,
-    below nano's own (None: later runs begin with it)."""
+    """One run of a recipe, with overrides; `folder`: where it exports to, below nano's own (None:
+    later runs begin with it)."""
 
     run: str
     recipe: str
     overrides: tuple[str, ...] = ()
-    quick: tuple[str, ...] = ()
     folder: str | None = "."
+
+    @property
+    def file(self) -> Path:
+        """The recipe's file."""
+        return RECIPES / f"{self.recipe}.yaml"
 
 
 def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
     """Every step of the road, in order."""
     hints = f"{{source: {runs}/hints, into: detector}}"
-    picture_kinds = ("single", "several", "words", "edit", "segment", "mask")
-    one_of_each = "{" + ", ".join(f"{kind}: 1" for kind in picture_kinds) + "}"
     stem = "into: tower.patch_embedding.cells, unused: ['*.kinds.*', '*.colours.*', '*.centres.*']"
     return (
-        Step(
-            run="ears",
-            recipe="ears_letters",
-            quick=(
-                "stages.letters.data.shards=1",
-                "stages.letters.data.prompt_shards=1",
-            ),
-        ),
-        Step(run="speaker", recipe="speaker", quick=("stages.main.data.shards=1",), folder=None),
+        Step(run="ears", recipe="ears_letters"),
+        Step(run="speaker", recipe="speaker", folder=None),
         Step(
             run="talker",
             recipe="talker",
             overrides=(f"start=[{{source: {runs}/speaker, part: encoder, into: speaker}}]",),
-            quick=("stages.main.data.shards=1",),
         ),
         Step(run="hints", recipe="detector", folder=None),
         Step(
@@ -61,12 +58,7 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
             folder="judges",
         ),
         Step(run="eyes", recipe="eyes", overrides=(f"start=[{{source: {runs}/hints, {stem}}}]",)),
-        Step(
-            run="senses",
-            recipe="senses",
-            overrides=(f"model.start={nano}",),
-            quick=("stages.see.data.held_out=4", "stages.films.data.held_out=4"),
-        ),
+        Step(run="senses", recipe="senses", overrides=(f"model.start={nano}",)),
         Step(run="image_vae", recipe="image_vae", folder=None),
         Step(
             run="brush",
@@ -75,11 +67,24 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
                 f"model.thinker={nano}",
                 f"start=[{{source: {runs}/image_vae, into: painter.autoencoder}}, {hints}]",
             ),
-            quick=tuple(
-                f"stages.{stage}.data.shards={one_of_each}" for stage in ("words", "everything")
-            ),
         ),
     )
+
+
+def little_data(recipe: Path) -> list[str]:
+    """Overrides of every stage of a recipe: one shard of each kind, few held-out questions."""
+    found: list[str] = []
+    for stage in yaml.safe_load(recipe.read_text(encoding="utf-8"))["stages"]:
+        for key, few in LITTLE.items():
+            value = stage["data"].get(key)
+            if isinstance(value, dict) and all(
+                isinstance(number, int) for number in value.values()
+            ):
+                few = json.dumps(dict.fromkeys(value, few))
+            elif not isinstance(value, int):
+                continue  # the recipe has no such data, or means something else by the word
+            found.append(f"stages.{stage['name']}.data.{key}={few}")
+    return found
 
 
 def main() -> None:
@@ -91,9 +96,9 @@ def main() -> None:
     nano, runs = args.to.resolve(), args.to.resolve().with_name(f"{args.to.name}-runs")
     begin(nano)
     for step in chain(nano, runs):
-        words = [RECIPES / f"{step.recipe}.yaml", "--run", runs / step.run, *step.overrides]
+        words = [step.file, "--run", runs / step.run, *step.overrides]
         if args.share < 1:
-            words += ["--share", args.share, *step.quick]
+            words += ["--share", args.share, *little_data(step.file)]
         mingle("train", *words)
         if step.folder is not None:
             mingle("train", runs / step.run, "--export", nano / step.folder)

@@ -12,25 +12,44 @@ RECIPES = Path(__file__).parents[3] / "recipes" / "nano"
 
 
 @pytest.fixture(scope="module")
-def steps():
+def chain():
     spec = importlib.util.spec_from_file_location("chain", RECIPES / "chain.py")
     module = sys.modules["chain"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module.chain(Path("/there/nano"), Path("/there/runs"))
+    yield module
     del sys.modules["chain"]
 
 
-def test_every_step_is_a_recipe_with_its_overrides_long_and_short(steps):
+@pytest.fixture(scope="module")
+def steps(chain):
+    return chain.chain(Path("/there/nano"), Path("/there/runs"))
+
+
+def test_every_step_is_a_recipe_with_its_overrides_long_and_short(chain, steps):
     for step in steps:
-        file = RECIPES / f"{step.recipe}.yaml"
-        recipe.load(file, [*step.overrides])
-        recipe.shortened(recipe.load(file, [*step.overrides, *step.quick]), 0.002)
+        recipe.load(step.file, step.overrides)
+        little = [*step.overrides, *chain.little_data(step.file)]
+        recipe.shortened(recipe.load(step.file, little), 0.002)
+
+
+def test_little_data_is_one_shard_of_each_kind_in_every_stage(chain, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    corpus = "{folder: there, seed: 1}"
+    file.write_text(
+        f"stages:\n- {{name: one, data: {{shards: 8, held_out: {corpus}}}}}\n"
+        "- {name: two, data: {shards: {single: 4, words: 2}, held_out: 40}}\n"
+    )
+    assert chain.little_data(file) == [
+        "stages.one.data.shards=1",
+        'stages.two.data.shards={"single": 1, "words": 1}',
+        "stages.two.data.held_out=4",
+    ]
 
 
 def test_every_step_begins_with_runs_that_came_before(steps):
     done: set[str] = set()
     for step in steps:
-        chosen = recipe.load(RECIPES / f"{step.recipe}.yaml", [*step.overrides])
+        chosen = recipe.load(step.file, step.overrides)
         for start in chosen.start:
             assert Path(start.source).parent == Path("/there/runs")
             assert Path(start.source).name in done
