@@ -11,7 +11,7 @@ import numpy as np
 from mingle.messages import Audio, Image, Message, Part, Text, Video, user
 from mingle.worlds.film_questions import sample_film_question
 from mingle.worlds.films import FRAMES_PER_SECOND, draw_film, sample_film
-from mingle.worlds.questions import Question, sample_question
+from mingle.worlds.questions import QUESTIONS, Question, sample_question
 from mingle.worlds.scenes import Scene, article, draw, sample_scene
 from mingle.worlds.split import Split
 from mingle.worlds.sprites import COLOURS
@@ -41,6 +41,16 @@ def about_picture(rng: np.random.Generator, split: Split) -> Conversation:
     scene = _scene(rng, split)
     asked = sample_question(rng, scene)
     return _one(asked, Text(text=asked.text), _picture(scene))
+
+
+def about_places(rng: np.random.Generator, split: Split) -> Conversation:
+    """One typed question where a thing stands, seen from another: few pictures can answer it."""
+    while True:
+        scene = _scene(rng, split)
+        if (asked := QUESTIONS["where"](rng, scene)) is not None:
+            text, answer = asked
+            question = Question(kind="where", text=text, answer=answer)
+            return _one(question, Text(text=text), _picture(scene))
 
 
 def about_film(rng: np.random.Generator, split: Split) -> Conversation:
@@ -90,6 +100,7 @@ def wishing_paint(rng: np.random.Generator, split: Split) -> Conversation:
 
 CONVERSATIONS: dict[str, Callable[[np.random.Generator, Split], Conversation]] = {
     "pictures": about_picture,
+    "places": about_places,
     "films": about_film,
     "spoken": spoken_about_picture,
     "several": several_about_picture,

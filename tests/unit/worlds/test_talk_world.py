@@ -28,6 +28,12 @@ def test_conversations_alternate_and_end_with_an_answer(name: str):
     }.get(name, {Image})
 
 
+def test_questions_about_places_have_all_four_answers():
+    made = [talk.about_places(np.random.default_rng(i), "train") for i in range(40)]
+    assert {one.kinds for one in made} == {("where",)}
+    assert {one.answers[0] for one in made} == {"left", "right", "above", "below"}
+
+
 def test_a_wish_for_paint_names_the_picture_to_be_made():
     made = talk.wishing_paint(np.random.default_rng(2), "train")
     first, second = made.answers
