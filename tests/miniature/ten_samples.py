@@ -162,10 +162,12 @@ def write_start(folder: Path) -> Path:
     for pictures of SIDE pixels: that is what the commands paint then. Its gates begin open.
     """
     configs = {"config.json": root_config(), **talker_configs(), **painter_configs()}
+    perception = configs["config.json"]
+    perception["llm_config"] |= {"head_dim": 64, "partial_rotary_factor": 1.0}
+    perception["vision_config"] |= {"num_heads": 2}
     talker = configs["talker/config.json"]
-    talker["history_patch_size"] = 8
-    for part in ("flowmodel", "aggregator"):
-        talker[part] |= {"hidden_size": 128, "num_heads": 4, "depth": 2}
+    talker["history_patch_size"] = 4
+    talker["flowmodel"] |= {"hidden_size": 128, "num_heads": 4, "depth": 2}
     for kwargs in ("enc_kwargs", "dec_kwargs"):
         configs["talker/vae/config.json"][kwargs]["backbone"] |= {
             "hidden_size": 64,
@@ -180,7 +182,7 @@ def write_start(folder: Path) -> Path:
         "axes_lens": [512, SIDE // 8, SIDE // 8],  # a latent stands for 8 pixels
     }
     configs["vae/config.json"] |= {
-        "block_out_channels": [16, 16, 32, 32],
+        "block_out_channels": [8, 16, 32, 32],
         "scaling_factor": 1.5,  # brings the latents that it learns to about unit size
         "shift_factor": 0.0,
     }

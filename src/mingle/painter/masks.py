@@ -82,6 +82,7 @@ def read_label_masks(source: Pixels, edited: Pixels, colours: Mapping[str, Rgb])
 
 
 def _read(before: Levels, after: Levels, colour: Rgb | None) -> Mask:
+    ndimage = image_filters()
     opacity, paint = _first_guess(before, after, colour)
     painted = opacity > 0
     kept, precision, noise = before, opacity, LEAST_NOISE
@@ -89,7 +90,9 @@ def _read(before: Levels, after: Levels, colour: Rgb | None) -> Mask:
         if not painted.any():
             return _nothing(before, colour)
         thick = painted & (opacity >= THICK * np.quantile(opacity[painted], 0.9))
-        kept = before + _fitted(before, after - before, ~painted, ridge=1.0)
+        # half-painted pixels at the edge would teach the kept map how to paint
+        clear = ~ndimage.binary_dilation(painted, iterations=BLEEDING)
+        kept = before + _fitted(before, after - before, clear, ridge=1.0)
         covered = _fitted(before, after, thick, ridge=TEXTURE)
         noise = max(_noise((after - kept)[~painted]), _noise((after - covered)[thick]))
         opacity, precision = _opacity(after, kept, covered, noise)

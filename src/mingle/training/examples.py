@@ -33,9 +33,12 @@ class Painting:
     glyphs: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Utterance:
-    """Speech to make: the talker's prompt and the sound at the talker's own rate."""
+    """Speech to make: the talker's prompt and the sound at the talker's own rate.
+
+    Equal to itself only, so that what is made of it can be remembered.
+    """
 
     layout: Layout
     wave: Float32[np.ndarray, " samples"]

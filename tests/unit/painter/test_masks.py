@@ -209,3 +209,13 @@ def test_every_colour_of_the_map_is_a_mask_of_its_own(sigma, rng):
     assert set(masks) == set(truth)
     for name, region in truth.items():
         assert overlap(masks[name].pixels, region) >= (NOISY if sigma else CLEAN)
+
+
+def test_soft_edges_do_not_teach_how_to_paint():
+    rows, columns = np.mgrid[:32, :32]  # grey but for the disc: only its edge knows colours
+    away = np.hypot(columns - 10, rows - 16)
+    cover = (1 / (1 + np.exp((away - 7) / 0.5)))[..., None]  # an autoencoder's edge
+    before, after = (90 + cover * (np.array(c) - 90) for c in ((209, 47, 45), (126, 11, 238)))
+    mask = read_mask(pixels(before), pixels(after), (128, 0, 255))
+    assert overlap(mask.pixels, cover[..., 0] > 0.5) >= NOISY
+    assert mask.confidence > 0.7

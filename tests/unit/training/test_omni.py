@@ -189,6 +189,38 @@ def test_stream_goes_on_as_if_never_stopped(task, folder):
     assert [next(resumed).names for _ in range(3)] == [one.names for one in seen[2:]]
 
 
+def test_kept_examples_are_the_same_examples_read_once(task, folder):
+    settings = data(folder, "text", "picture_question", lessons=("text",))
+    draw = Draw(seed=3)
+    fresh, kept = task.batches(settings, draw), task.batches(replace(settings, keep=20), draw)
+    seen: dict[str, set[int]] = {}
+    alive = []
+    for _ in range(8):
+        one, other = next(fresh), next(kept)
+        assert one.names == other.names
+        for example in other.data[0]:
+            seen.setdefault(example.name, set()).add(id(example))
+            alive.append(example)
+    assert len(alive) > len(seen)  # some came again
+    assert all(len(copies) == 1 for copies in seen.values())
+
+
+def test_a_frozen_ear_hears_a_recording_once_and_a_learning_one_each_time(task, folder):
+    samples = examples(task, folder, "synthesis", 2)
+    spoken = [example.utterance for example in samples]
+    encoder = task.audio_vae.encoder
+    encoder.requires_grad_(False)
+    try:
+        first = task._spoken_latents(spoken)
+        again = task._spoken_latents(spoken[::-1])[::-1]
+        assert all(one is other for one, other in zip(first, again, strict=True))
+    finally:
+        encoder.requires_grad_(True)
+    anew = task._spoken_latents(spoken)
+    assert all(one is not other for one, other in zip(first, anew, strict=True))
+    assert all(torch.allclose(one, other) for one, other in zip(first, anew, strict=True))
+
+
 def test_missing_medium_goes_to_quarantine_by_name(task, folder, tmp_path):
     path = tmp_path / "bad.jsonl"
     good = (folder / "data/text.jsonl").read_text()

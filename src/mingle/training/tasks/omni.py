@@ -1,8 +1,10 @@
 """Task `omni`: a whole model on manifests of messages: answers, pictures, speech, autoencoders."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -46,6 +48,7 @@ class OmniTask(Task):
         """The model of a folder, in fp32."""
         self.folder: ModelFolder = open_model(config.start)
         self.omni: OmniModel = self.folder.load(config.parts, dtype=torch.float32)
+        self.heard = WeakKeyDictionary[Utterance, Tensor]()  # by a frozen autoencoder
         return self.omni
 
     @property
@@ -95,7 +98,8 @@ class OmniTask(Task):
 
     def batches(self, data: OmniData, draw: Draw) -> Iterator[Batch]:
         """Packs of examples; bad records are left out and listed."""
-        mixture, prepare = Mixture(data.sources, draw.seed), self.preparer()
+        mixture = Mixture(data.sources, draw.seed)
+        prepare = lru_cache(data.keep)(self.preparer())
         quarantine = Quarantine(data.quarantine, data.max_bad)
 
         def stream(first: int) -> Iterator[tuple[int, Example]]:
@@ -242,16 +246,16 @@ class OmniTask(Task):
         talker = self.speech.talker
         size, history = talker.config.flow.patch, talker.config.flow.history
         nobody = talker.like.new_zeros(0, talker.config.lm.dim)
-        rows, patches, before, starts = [], [], [], []
-        with torch.no_grad():
-            heard = self._encoded([one.wave for one in spoken])
-        for one, latents in zip(spoken, (posterior.mean for posterior in heard), strict=True):
-            whole = latents.unflatten(0, (-1, size))
+        rows, before, starts = [], [], []
+        patches = [latents.unflatten(0, (-1, size)) for latents in self._spoken_latents(spoken)]
+        counts = [len(whole) - 1 for whole in patches]
+        read = talker.patch_encoder(torch.cat([whole[:-1] for whole in patches])).split(counts)
+        for one, whole, seen in zip(spoken, patches, read, strict=True):
             known = _draw(generator) >= data.history_drop
             prompt = embed(talker, one.layout, nobody, nobody)
-            rows.append(torch.cat((prompt, talker.patch_encoder(whole[:-1]) * known)))
+            rows.append(torch.cat((prompt, seen * known)))
             starts.append(len(prompt) - 1)
-            patches.append(whole)
+            latents = whole.flatten(0, 1)
             past = torch.cat((latents.new_zeros(history, latents.shape[1]), latents * known))
             before.append(past.unfold(0, history, size)[: len(whole)].transpose(1, 2))
         lengths = tuple(len(row) for row in rows)
@@ -317,6 +321,18 @@ class OmniTask(Task):
         counts = [-(-len(frames) // vae.config.frames_per_latent) for frames in cut]
         parts = zip(whole.mean.split(counts), whole.std.split(counts), strict=True)
         return [Posterior(mean=mean, std=std) for mean, std in parts]
+
+    @torch.no_grad()
+    def _spoken_latents(
+        self, spoken: Sequence[Utterance]
+    ) -> list[Float[Tensor, "latents latent_dim"]]:
+        """Means of recordings; a frozen autoencoder hears each but once while it is kept."""
+        learns = any(p.requires_grad for p in self.audio_vae.encoder.parameters())
+        known = {} if learns else self.heard
+        if new := [one for one in spoken if one not in known]:
+            heard = self._encoded([one.wave for one in new])
+            known |= zip(new, (posterior.mean for posterior in heard), strict=True)
+        return [known[one] for one in spoken]
 
     @torch.no_grad()
     def _latents(

@@ -30,6 +30,7 @@ class OmniData:
     recording at a time. `condition_drop` is the share of pictures and of speech
     patches that are trained without their condition, for guidance; `history_drop` the share of
     utterances whose patches are learnt without those before them, so that the text has to tell.
+    So many examples are kept in memory when they are read (`keep`): a small set is read once.
     `max_bad` is the share of records that may be unusable; they are listed in `quarantine`.
     """
 
@@ -43,6 +44,7 @@ class OmniData:
     condition_drop: float
     history_drop: float
     max_bad: float
+    keep: int = 0
     quarantine: Path | None = None
 
 
