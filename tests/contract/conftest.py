@@ -12,6 +12,8 @@ from miniature.onnx_file import write_speaker_encoder
 from served import Place, served
 
 import mingle
+from mingle.engine.assistant import Assistant
+from mingle.errors import CheckpointError
 
 PARTS = ("thinker", "vision", "audio", "talker", "painter")
 
@@ -37,6 +39,18 @@ def place(whole_miniature: Path) -> Iterator[Place]:
 def address(place: Place) -> str:
     """Where that server is."""
     return place.url
+
+
+@pytest.fixture(scope="session")
+def nano_itself() -> Iterator[Assistant]:
+    """nano with its committed weights; where its base is not here, the test is skipped."""
+    assistant = mingle.load("nano")
+    try:
+        _ = assistant.engine
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    with assistant:
+        yield assistant
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import numpy as np
 import PIL.Image
 import pytest
 
-import mingle
-from mingle.errors import CheckpointError
 from mingle.evaluation.judge import Judge, open_judge
 from mingle.worlds import sprites
 from mingle.worlds.scenes import Drawing, Scene, Thing, draw
@@ -16,17 +14,6 @@ pytestmark = [
 ]
 STAR = Thing(kind="star", colour="yellow", x=0.27, y=0.3, size=0.36)
 CUP = Thing(kind="cup", colour="red", x=0.72, y=0.68, size=0.36)
-
-
-@pytest.fixture(scope="module")
-def nano():
-    try:
-        assistant = mingle.load("nano")
-        _ = assistant.engine
-    except CheckpointError as error:
-        pytest.skip(str(error))
-    with assistant:
-        yield assistant
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +30,24 @@ def names(judge: Judge, picture: PIL.Image.Image) -> list[str]:
     return sorted(f"{seen.colour or ''} {seen.kind}".strip() for seen in judge.look([picture])[0])
 
 
-def test_it_paints_what_stands_where(nano, judge: Judge):
-    painted = nano.paint("a red circle left of a blue square", seed=3)[0].image
+def test_it_paints_what_stands_where(nano_itself, judge: Judge):
+    painted = nano_itself.paint("a red circle left of a blue square", seed=3)[0].image
     left, right = sorted(judge.look([painted])[0], key=lambda seen: seen.x)
     assert (left.colour, left.kind, right.colour, right.kind) == ("red", "circle", "blue", "square")
 
 
-def test_an_edit_changes_what_is_named_and_nothing_else(nano, judge: Judge, scene: Drawing):
+def test_an_edit_changes_what_is_named_and_nothing_else(nano_itself, judge: Judge, scene: Drawing):
     before = PIL.Image.fromarray(scene.pixels)
-    edited = nano.edit(before, "remove the yellow star", seed=3)[0].image
+    edited = nano_itself.edit(before, "remove the yellow star", seed=3)[0].image
     assert names(judge, edited) == ["red cup"]
     cup = scene.masks[1]
     error = np.asarray(edited, np.float32)[cup] - scene.pixels[cup]
     assert np.sqrt((error**2).mean()) < 12  # levels
 
 
-def test_a_mask_lies_on_what_is_named(nano, scene: Drawing):
+def test_a_mask_lies_on_what_is_named(nano_itself, scene: Drawing):
     picture = PIL.Image.fromarray(scene.pixels)
     for thing, truth in zip((STAR, CUP), scene.masks, strict=True):
-        found = np.asarray(nano.segment(picture, f"the {thing.name}", seed=3).mask) > 127
+        found = np.asarray(nano_itself.segment(picture, f"the {thing.name}", seed=3).mask) > 127
         overlap = (found & truth).sum() / (found | truth).sum()
         assert overlap > 0.6, thing.name

@@ -11,8 +11,6 @@ import websockets
 from served import served
 from test_missing_parts import refused, say_what_it_lacks
 
-import mingle
-from mingle.errors import CheckpointError
 from mingle.processing.sound_file import encode_sound
 from mingle.serving.settings import Settings
 from mingle.worlds import prompts
@@ -23,13 +21,8 @@ QUESTION = "What is the capital of France?"
 
 
 @pytest.fixture(scope="module")
-def nano():
-    try:
-        assistant = mingle.load("nano")
-        _ = assistant.engine
-    except CheckpointError as error:
-        pytest.skip(str(error))
-    with served(assistant, Settings(name="nano")) as place:
+def nano(nano_itself):
+    with served(nano_itself, Settings(name="nano")) as place:
         yield place
 
 

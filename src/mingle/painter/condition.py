@@ -85,7 +85,7 @@ class Connector(nn.Module):
         self,
         hidden: Sequence[Float[Tensor, "_ thinker_dim"]],
         letters: Sequence[Float[Tensor, "_ dim"]] | None = None,
-        seen: Sequence[Float[Tensor, "places sight_dim"]] | None = None,
+        seen: Sequence[Float[Tensor, "places sight_dim"] | None] | None = None,
     ) -> list[Float[Tensor, "_ condition_dim"]]:
         sizes = [len(item) for item in hidden]
         states = self.proj_in(self.standardise(torch.cat(tuple(hidden)))).split(sizes)
@@ -105,13 +105,11 @@ class Connector(nn.Module):
         return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
     def _told(
-        self, count: int, letters: Sequence[Tensor] | None, seen: Sequence[Tensor] | None
+        self, count: int, letters: Sequence[Tensor] | None, seen: Sequence[Tensor | None] | None
     ) -> Sequence[Tensor | float]:
         """What letters and eyes add to the places of each picture."""
         spelt = [0.0] * count if letters is None else [self._spelt(line) for line in letters]
-        if seen is None:
-            return spelt
-        sights = self.seen(torch.cat(tuple(seen))).split([len(rows) for rows in seen])
+        sights = [0.0 if rows is None else self.seen(rows) for rows in seen or [None] * count]
         return [line + sight for line, sight in zip(spelt, sights, strict=True)]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"]) -> Tensor | float:

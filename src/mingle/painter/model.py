@@ -45,14 +45,15 @@ class Painter(nn.Module):
         self,
         hidden: Sequence[Float[Tensor, "_ thinker_dim"]],
         glyph_texts: Sequence[str],
-        seen: Sequence[Float[Tensor, "places sight_dim"]] | None = None,
+        seen: Sequence[Float[Tensor, "places sight_dim"] | None] | None = None,
     ) -> list[Tokens]:
         """Condition tokens of each picture, before `finish`: unit length, or zero where padded.
 
         `hidden`: the thinker's final states at the last scale's queries (or of the whole prompt,
         when queries stand in the connector). `glyph_texts`: what `glyphs.glyph_text` gives; ""
         leaves the branch off. `seen`: for a condition that sees pictures, what the eyes make of
-        each picture to edit. Raises ConfigError when text is to be drawn without a glyph encoder.
+        each picture to edit (None: there is none). Raises ConfigError when text is to be drawn
+        without a glyph encoder.
         """
         glyphs = self._glyphs(glyph_texts)
         if self.config.condition.places:

@@ -11,7 +11,7 @@ from mingle.messages import Audio, Image, MediaSource, Message, Request, Text
 from mingle.painter.config import PainterConfig
 from mingle.painter.glyphs import glyph_text
 from mingle.painter.sizes import paintable
-from mingle.processing.image import decode_picture
+from mingle.processing.image import Patches, decode_picture, prepare_picture
 from mingle.processing.inputs import Processor, Prompt
 from mingle.processing.queries import append_queries
 from mingle.processing.recording import decode_recording
@@ -26,11 +26,15 @@ Pixels = Float32[np.ndarray, "3 height width"]
 
 @dataclass(frozen=True, kw_only=True)
 class Painting:
-    """A picture to paint, and the one it is made from, of the same size; values in [-1, 1]."""
+    """A picture to paint, and the one it is made from, of the same size; values in [-1, 1].
+
+    `sight`: the latter for the eyes, where the painter's condition sees it.
+    """
 
     pixels: Pixels
     reference: Pixels | None
     glyphs: str
+    sight: Patches | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,8 +109,14 @@ class Preparer:
             pixels=_pixels(target, size),
             reference=_pixels(sources[0], size) if sources else None,
             glyphs=glyph_text(words) if self.painter.glyph is not None else "",
+            sight=self._sight(sources[0], size) if sources and condition.sight_dim else None,
         )
         return Example(name=name, tokens=len(prompt.ids), prompt=prompt, painting=painting)
+
+    def _sight(self, source: MediaSource, size: tuple[int, int]) -> Patches:
+        """The picture as it stands on the canvas, cut for the eyes."""
+        height, width = size
+        return prepare_picture(decode_picture(source).resize((width, height)), self.processor.image)
 
     def _speak(self, name: str, asked: Sequence[Message], target: MediaSource) -> Example:
         if self.speech is None or self.talker_tokenizer is None:

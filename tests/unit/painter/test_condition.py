@@ -51,6 +51,10 @@ def test_places_are_told_what_the_eyes_see_there():
         blind = connector(hidden)
     assert (seen[0][:4] - blind[0][:4]).abs().amax(1).min() > 0
     torch.testing.assert_close(seen[0], changed[0])
+    with torch.no_grad():
+        mixed = connector(hidden, None, [None, sight])
+    torch.testing.assert_close(mixed[0], blind[0])  # its mate's picture is not its own
+    torch.testing.assert_close(mixed[1], seen[1])
     told = (seen[1] - changed[1]).abs().amax(1)
     assert told[1] > 1e-3
     assert told[[0, 2, 3]].max() < 1e-6  # without attention a place knows its own sight only

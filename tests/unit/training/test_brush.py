@@ -3,14 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from miniature.brush import TINY_PAINTER
 
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
-from mingle.training.tasks.brush import BrushConfig, BrushTask
+from mingle.training.tasks.brush import BrushConfig, BrushTask, overlap
 from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons
+from mingle.worlds import sprites
+from mingle.worlds.lessons import Kind, draw_plan, sample_plan
 from mingle.worlds.places import IGNORED
 
 CONFIG = BrushConfig(
@@ -155,3 +158,16 @@ def test_what_is_exported_is_read_again_as_a_part_of_nano(task, tmp_path):
     painter = PAINTER.load(tmp_path, config, None, torch.device("cpu"))
     for name, tensor in task.model.painter.state_dict().items():
         torch.testing.assert_close(painter.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["segment", "mask"])
+def test_masks_are_read_from_what_is_painted(kind: Kind):
+    if not sprites.FONT.exists():
+        pytest.skip("no emoji font (make worlds)")
+    rng = np.random.default_rng(0)
+    drawn = [draw_plan(rng, sample_plan(rng, kind, split="train"), 64) for _ in range(6)]
+    painted, before = (
+        np.stack(p) for p in zip(*((x.pixels, x.before) for x in drawn), strict=True)
+    )
+    assert overlap(drawn, painted, before) > 0.9
+    assert overlap(drawn, before if kind == "segment" else 255 - painted, before) < 0.2

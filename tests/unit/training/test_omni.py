@@ -217,6 +217,17 @@ def test_a_frozen_ear_hears_a_recording_once_and_a_learning_one_each_time(task, 
     finally:
         encoder.requires_grad_(True)
     anew = task._spoken_latents(spoken)
+    encoder.requires_grad_(False)
+    with torch.no_grad():
+        weight = next(encoder.parameters())
+        before = weight.clone()
+        weight.mul_(1.5)  # what it learned before it was frozen again
+    try:
+        later = task._spoken_latents(spoken)
+    finally:
+        weight.data.copy_(before)
+        encoder.requires_grad_(True)
+    assert not any(torch.equal(one, other) for one, other in zip(anew, later, strict=True))
     assert all(one is not other for one, other in zip(first, anew, strict=True))
     assert all(torch.allclose(one, other) for one, other in zip(first, anew, strict=True))
 

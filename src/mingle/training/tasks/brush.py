@@ -36,7 +36,7 @@ from mingle.training.tasks.brush_lessons import (
     Lessons,
     taught,
 )
-from mingle.training.tasks.image_vae import as_tensor, save_grid
+from mingle.training.tasks.image_vae import as_levels, save_grid
 from mingle.worlds.edits import PAINTS
 from mingle.worlds.lessons import Lesson
 from mingle.worlds.places import IGNORED
@@ -134,7 +134,10 @@ class BrushTask(Task):
             figures[f"flow_{kind}"] = float(torch.stack(flows).mean())
             pictures = self._paint(lessons, tokens)
             if drawn[0].paint is not None:
-                figures[f"ciou_{kind}"] = self._overlap(drawn, pictures)
+                assert lessons.before is not None
+                painter = self.model.painter
+                unedited = as_levels(painter.decode(painter.encode(lessons.before)))
+                figures[f"ciou_{kind}"] = overlap(drawn, as_levels(pictures), unedited)
             painted += list(torch.stack((lessons.pixels, pictures), dim=1)[:SHOWN])
             folder.mkdir(parents=True, exist_ok=True)
             texts = "".join(f"{one.text}\n" for one in drawn[:SHOWN])
@@ -217,30 +220,26 @@ class BrushTask(Task):
         start = noise(range(len(tokens)), (channels, rows, columns))
         return painter.decode(denoise(painter, start, aim, levels=levels))
 
-    def _overlap(
-        self, drawn: Sequence[Lesson], pictures: Float[Tensor, "batch 3 height width"]
-    ) -> float:
-        """cIoU of the masks: what is white in a picture of a mask, or what paint covers."""
-        both = either = 0
-        for lesson, picture in zip(drawn, _levels(pictures), strict=True):
-            assert lesson.before is not None
-            assert lesson.changed is not None
-            if lesson.paint in PAINTS:
-                unedited = self.model.painter.encode(as_tensor(lesson.before[None]))
-                source = _levels(self.model.painter.decode(unedited))[0]
-                found = read_mask(source, picture, PAINTS[lesson.paint]).pixels
-            else:
-                found = picture.mean(-1) > 127
-            both += int((found & lesson.changed).sum())
-            either += int((found | lesson.changed).sum())
-        return both / max(either, 1)
 
+def overlap(
+    drawn: Sequence[Lesson],
+    pictures: UInt8[np.ndarray, "batch height width 3"],
+    unedited: UInt8[np.ndarray, "batch height width 3"],
+) -> float:
+    """cIoU of the masks: what is white in a picture of a mask, or what paint covers.
 
-def _levels(
-    pictures: Float[Tensor, "batch 3 height width"],
-) -> UInt8[np.ndarray, "batch height width 3"]:
-    levels = (pictures.clamp(-1, 1) + 1) * 127.5
-    return levels.round().byte().permute(0, 2, 3, 1).numpy()
+    `unedited` are the pictures before, after the autoencoder.
+    """
+    both = either = 0
+    for lesson, picture, source in zip(drawn, pictures, unedited, strict=True):
+        if lesson.paint in PAINTS:
+            found = read_mask(source, picture, PAINTS[lesson.paint]).pixels
+        else:
+            found = picture.mean(-1) > 127
+        assert lesson.changed is not None
+        both += int((found & lesson.changed).sum())
+        either += int((found | lesson.changed).sum())
+    return both / max(either, 1)
 
 
 def _all_right(

@@ -139,6 +139,7 @@ class LessonBook:
 
 
 def taught(data: LessonData) -> list[Kind]:
+    """The kinds that have a share."""
     return [kind for kind in KINDS if data.shares.get(kind)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from mingle.painter import backbones
@@ -91,6 +91,14 @@ def as_tensor(pixels: np.ndarray) -> Float[Tensor, "batch 3 height width"]:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def as_levels(
+    pictures: Float[Tensor, "batch 3 height width"],
+) -> UInt8[np.ndarray, "batch height width 3"]:
+    """[-1, 1], channels first, as 8-bit pixels, channels last."""
+    levels = pictures.clamp(-1, 1).add(1).mul(127.5).round().byte()
+    return levels.permute(0, 2, 3, 1).numpy()
+
+
 def psnr(
     painted: Float[Tensor, "batch 3 height width"], pixels: Float[Tensor, "batch 3 height width"]
 ) -> float:
@@ -103,8 +111,8 @@ def save_grid(path: Path, rows: Float[Tensor, "rows columns 3 height width"]) ->
     """Write groups of pictures in [-1, 1] side by side, eight groups a line, as PNG."""
     from PIL import Image
 
-    groups = torch.cat(rows.clamp(-1, 1).unbind(1), dim=-1)  # groups 3 height columns*width
+    groups = torch.cat(rows.unbind(1), dim=-1)  # groups 3 height columns*width
     lines = [torch.cat(tuple(line), dim=-1) for line in groups.split(8) if len(line) == 8]
-    grid = torch.cat(lines, dim=-2).add(1).mul(127.5).round().byte()
+    grid = as_levels(torch.cat(lines, dim=-2)[None])[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(grid.permute(1, 2, 0).numpy()).save(path)
+    Image.fromarray(grid).save(path)

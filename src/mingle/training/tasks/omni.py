@@ -1,6 +1,6 @@
 """Task `omni`: a whole model on manifests of messages: answers, pictures, speech, autoencoders."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from mingle.checkpoints.load import ModelFolder, open_model
 from mingle.checkpoints.mapping import Rule, prefixed
 from mingle.checkpoints.save import save
+from mingle.encoders.vision import VisionEncoder
 from mingle.errors import ConfigError
-from mingle.model import Embedded, OmniModel
+from mingle.model import Embedded, OmniModel, look_at
 from mingle.nn.attention import Packed
 from mingle.nn.flow import interpolate
 from mingle.nn.moe import Routing
 from mingle.nn.transformer import positions_of
 from mingle.painter.model import Painter
 from mingle.painter.schedule import shifted
+from mingle.processing.image import Patches
 from mingle.talker.audio_vae import AudioVae, Posterior
 from mingle.talker.prompt import embed
 from mingle.talker.speech import SpeechModel
@@ -209,7 +211,9 @@ class OmniTask(Task):
         wanted = [cast(Painting, e.painting) for e, _ in asked]
         skip = self.painter.config.condition.skip_rows
         tokens = self.painter.condition(
-            [_queries(e, rows)[skip:] for e, rows in asked], [one.glyphs for one in wanted]
+            [_queries(e, rows)[skip:] for e, rows in asked],
+            [one.glyphs for one in wanted],
+            [None if one.sight is None else self._look(one.sight) for one in wanted],
         )
         drops = [_draw(generator) < data.condition_drop for _ in tokens]
         tokens = [torch.zeros_like(t) if drop else t for t, drop in zip(tokens, drops, strict=True)]
@@ -248,8 +252,8 @@ class OmniTask(Task):
         nobody = talker.like.new_zeros(0, talker.config.lm.dim)
         rows, before, starts = [], [], []
         patches = [latents.unflatten(0, (-1, size)) for latents in self._spoken_latents(spoken)]
-        counts = [len(whole) - 1 for whole in patches]
-        read = talker.patch_encoder(torch.cat([whole[:-1] for whole in patches])).split(counts)
+        said = [len(whole) - 1 for whole in patches]
+        read = talker.patch_encoder(torch.cat([whole[:-1] for whole in patches])).split(said)
         for one, whole, seen in zip(spoken, patches, read, strict=True):
             known = _draw(generator) >= data.history_drop
             prompt = embed(talker, one.layout, nobody, nobody)
@@ -327,12 +331,20 @@ class OmniTask(Task):
         self, spoken: Sequence[Utterance]
     ) -> list[Float[Tensor, "latents latent_dim"]]:
         """Means of recordings; a frozen autoencoder hears each but once while it is kept."""
-        learns = any(p.requires_grad for p in self.audio_vae.encoder.parameters())
-        known = {} if learns else self.heard
+        known: MutableMapping[Utterance, Tensor] = self.heard
+        if any(p.requires_grad for p in self.audio_vae.encoder.parameters()):
+            known.clear()  # heard before it learned
+            known = {}
         if new := [one for one in spoken if one not in known]:
             heard = self._encoded([one.wave for one in new])
-            known |= zip(new, (posterior.mean for posterior in heard), strict=True)
+            known.update(zip(new, (posterior.mean for posterior in heard), strict=True))
         return [known[one] for one in spoken]
+
+    def _look(self, sight: Patches) -> Float[Tensor, "places sight_dim"]:
+        """What the eyes make of a picture to edit."""
+        if not isinstance(self.omni.vision, VisionEncoder):
+            raise ConfigError("this painter sees what it edits; add 'vision' to model.parts")
+        return look_at(self.omni.vision, [sight])[0]
 
     @torch.no_grad()
     def _latents(
