@@ -38,6 +38,7 @@ TINY_PAINTER = PainterConfig(
         standardised=True,
         places=4,
         sight_dim=12,
+        keeps=True,
     ),
     glyph=GlyphConfig(
         vocab_size=260,

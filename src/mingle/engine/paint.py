@@ -241,10 +241,12 @@ class Studio:
         for start in range(0, options.count, options.at_once):
             seeds = options.seeds[start : start + options.at_once]
             latents = noise(seeds, (config.transformer.latent_channels, rows, columns))
+            conditions = (tokens,) * len(seeds)
             aim = Aim(
-                conditions=(tokens,) * len(seeds),
+                conditions=conditions,
                 guidance=options.guidance,
                 references=None if frames is None else frames.expand(len(seeds), *frames.shape[1:]),
+                kept=None if frames is None else self.painter.kept(conditions),
             )
             try:
                 painted = denoise(

@@ -24,6 +24,7 @@ class ConditionConfig:
     becomes of them is added to these tokens (0: none). Then it is they who are told letters to be
     drawn, and not the transformer. They are told, too, what the eyes make of the picture to edit,
     `sight_dim` numbers for each place (0: nothing): the eyes' patches before they are merged.
+    With `keeps` they also say which of their latents an edit leaves as they are.
     """
 
     thinker_dim: int
@@ -39,6 +40,7 @@ class ConditionConfig:
     standardised: bool = False
     places: int = 0
     sight_dim: int = 0
+    keeps: bool = False
 
     @property
     def num_queries(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mingle.painter.model import Painter, Tokens
@@ -20,12 +20,14 @@ class Aim:
     """What is painted: condition tokens of each picture, and how strongly they are followed.
 
     `guidance` g adds g * (velocity with - without condition); 0 is off, 2 is what textbooks call 3.
-    `references` are latents that the transformer sees beside the noise.
+    `references` are latents that the transformer sees beside the noise; of the first of them, those
+    that are `kept` come out as they are.
     """
 
     conditions: Sequence[Tokens]
     guidance: float
     references: Float[Tensor, "batch channels frames rows columns"] | None = None
+    kept: Bool[Tensor, "batch rows columns"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,9 @@ def denoise(
         if aim.guidance > 0:
             plain = painter.velocity(noisy, t, unasked, references).float()
             velocity = velocity + aim.guidance * (velocity - plain)
+        if aim.kept is not None and aim.references is not None:
+            straight = (aim.references[:, :, 0].float() - latents) / level
+            velocity = torch.where(aim.kept[:, None], straight, velocity)
         estimate = latents + level * velocity
         latents = latents + (level - following) * velocity
         if on_step is not None:

@@ -5,8 +5,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mingle.errors import ConfigError
 from mingle.painter import backbones
@@ -17,6 +18,7 @@ from mingle.painter.glyphs import BEFORE, BEHIND, GlyphEncoder, byte_ids
 logger = logging.getLogger(__name__)
 
 Tokens = Float[Tensor, "_ condition_dim"]
+SURE = 0.0  # logit
 
 
 class Painter(nn.Module):
@@ -38,6 +40,8 @@ class Painter(nn.Module):
         read_by = condition.connector.dim if condition.places else condition.dim
         self.glyphs = GlyphEncoder(config.glyph, read_by) if config.glyph else None
         self.finish = Finish(condition)
+        latents = config.transformer.patch_size**2  # of a place
+        self.keep = nn.Linear(condition.dim, latents) if condition.keeps else None
         self.transformer = backbones.build_transformer(config.transformer, condition.places)
         self.autoencoder = backbones.build_autoencoder(config.autoencoder)
 
@@ -80,6 +84,21 @@ class Painter(nn.Module):
         ids, mask = byte_ids([texts[i] for i in drawn], self.glyphs.max_length)
         device = self.connector.proj_in.weight.device
         return dict(zip(drawn, self.glyphs(ids.to(device), mask.to(device)), strict=True))
+
+    def keeps(self, conditions: Sequence[Tokens]) -> Float[Tensor, "batch rows columns"] | None:
+        """Logits: does the edit leave this latent as it is? None where the places do not say so."""
+        if self.keep is None:
+            return None
+        config = self.config.condition
+        told = torch.stack([tokens[: config.places] for tokens in conditions])
+        said = self.keep(told * config.dim**0.5)  # the tokens have unit length
+        grid = said.mT.unflatten(-1, (math.isqrt(config.places), -1))
+        return F.pixel_shuffle(grid, self.config.transformer.patch_size)[:, 0]
+
+    def kept(self, conditions: Sequence[Tokens]) -> Bool[Tensor, "batch rows columns"] | None:
+        """Which latents of the picture to edit stay; where that is not sure, they do not."""
+        said = self.keeps(conditions)
+        return None if said is None else said > SURE
 
     def velocity(
         self,
@@ -130,9 +149,11 @@ def _check_reference(config: PainterConfig) -> None:
     condition = config.condition
     if condition.sight_dim and not condition.places:
         raise ConfigError("the painter's condition sees pictures, but has no places to tell")
-    one = condition.sight_dim or config.transformer.references == "beneath"
+    if condition.keeps and not condition.places:
+        raise ConfigError("the painter's condition keeps latents, but has no places to say which")
+    one = condition.sight_dim or condition.keeps or config.transformer.references == "beneath"
     if one and config.max_references != 1:
         raise ConfigError(
             f"max_references is {config.max_references}; expected 1 where the picture to edit lies "
-            "beneath the painted one, or is seen place by place"
+            "beneath the painted one, or is seen or kept place by place"
         )

@@ -30,6 +30,18 @@ def flow_matching(
     return (predicted.float() - (data - noise).float()).square().mean()
 
 
+def flow_matching_where(
+    counted: Bool[Tensor, "batch rows columns"],
+    predicted: Float[Tensor, "batch channels rows columns"],
+    noise: Float[Tensor, "batch channels rows columns"],
+    data: Float[Tensor, "batch channels rows columns"],
+) -> Float[Tensor, ""]:
+    """The same of the latents that count; every picture weighs the same, one without them 0."""
+    error = (predicted.float() - (data - noise).float()).square().mean(1)
+    totals = (error * counted).sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)
+    return totals.mean()
+
+
 def stop(logits: Float[Tensor, "steps 2"], is_last: Bool[Tensor, " steps"]) -> Float[Tensor, ""]:
     """Cross-entropy of the stop head: class 1 at the last step of an utterance, else class 0."""
     return F.cross_entropy(logits.float(), is_last.long())

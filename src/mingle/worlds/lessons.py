@@ -28,6 +28,7 @@ from mingle.worlds.split import Split
 
 Kind = Literal["single", "several", "words", "edit", "segment", "mask"]
 WHITE = (255, 255, 255)
+TO_CORNERS = ("add", "move")  # kinds of edits
 LARGEST_SHIFT = 0.08  # of the side; an edited scene is moved as a whole, so order and corners stay
 
 
@@ -86,15 +87,18 @@ def sample_plan(rng: np.random.Generator, kind: Kind, *, split: Split) -> Plan:
     return Plan(text=caption(rng, scene), target=scene)
 
 
-def draw_plan(rng: np.random.Generator, plan: Plan, side: int) -> Lesson:
-    """Draw a plan, with all that its words leave open drawn by chance."""
+def draw_plan(rng: np.random.Generator, plan: Plan, side: int, *, settled: bool = False) -> Lesson:
+    """Draw a plan, with all that its words leave open drawn by chance.
+
+    `settled`: what is added to a corner, or moved there, stands at one and the same point of it.
+    """
     if plan.source is None:
         target = _anew(rng, plan)
         pixels = draw(target, side).pixels
         return Lesson(
             text=plan.text, pixels=pixels, before=None, changed=None, source=None, target=target
         )
-    source, target = _moved(rng, plan.source, plan.target, plan.kind)
+    source, target = _moved(rng, plan.source, plan.target, plan.kind, settled)
     before, after = draw(source, side), draw(target, side)
     pixels, changed = after.pixels, (before.pixels != after.pixels).any(-1)
     laid = None
@@ -131,7 +135,7 @@ def _anew(rng: np.random.Generator, plan: Plan) -> Scene:
 
 
 def _moved(
-    rng: np.random.Generator, source: Scene, target: Scene, kind: str
+    rng: np.random.Generator, source: Scene, target: Scene, kind: str, settled: bool
 ) -> tuple[Scene, Scene]:
     """Both scenes moved alike, on another background unless that is what the edit changes."""
     things = (*source.things, *target.things)
@@ -140,8 +144,12 @@ def _moved(
     background = choice[rng.integers(len(choice))]
     gradient = bool(rng.random() < 0.4)
 
+    still = set(target.things) - set(source.things) if settled and kind in TO_CORNERS else ()
+
     def moved(scene: Scene, background: str) -> Scene:
-        shifted = tuple(replace(t, x=t.x + across, y=t.y + down) for t in scene.things)
+        shifted = tuple(
+            t if t in still else replace(t, x=t.x + across, y=t.y + down) for t in scene.things
+        )
         return replace(scene, things=shifted, background=background, gradient=gradient)
 
     new = target.background if kind == "background" else background

@@ -8,8 +8,10 @@ from miniature.brush import TINY_PAINTER
 
 from mingle.errors import ConfigError
 from mingle.painter.condition import Connector, Standardise
+from mingle.painter.denoise import Aim, denoise, noise
 from mingle.painter.glyphs import quoted
 from mingle.painter.model import Painter
+from mingle.painter.schedule import noise_levels
 
 DEAF = replace(TINY_PAINTER.condition.connector, num_layers=0, windows=())
 LONG_AND_SHORT = ("ABCDEF", "ABCX", "ABCD")
@@ -81,5 +83,28 @@ def test_eyes_need_places_and_one_picture():
     blind = replace(TINY_PAINTER.condition, places=0)
     with pytest.raises(ConfigError, match="sees pictures, but has no places"):
         Painter(replace(TINY_PAINTER, condition=blind))
+    with pytest.raises(ConfigError, match="keeps latents, but has no places"):
+        Painter(replace(TINY_PAINTER, condition=replace(blind, sight_dim=0)))
     with pytest.raises(ConfigError, match="max_references is 2; expected 1"):
         Painter(replace(TINY_PAINTER, max_references=2))
+
+
+def test_what_an_edit_keeps_comes_out_as_it_was():
+    torch.manual_seed(0)
+    painter = Painter(TINY_PAINTER).eval()
+    with torch.no_grad():
+        conditions = painter.condition([torch.randn(3, 12)], [""], [torch.randn(4, 12)])
+        painter.keep.weight.zero_()  # the first latent of each place stays, the others do not
+        painter.keep.bias.copy_(torch.tensor([1.0, -1.0, -1.0, -1.0]))
+        kept = painter.kept(conditions)
+    assert kept[0].nonzero().tolist() == [[0, 0], [0, 2], [2, 0], [2, 2]]
+    reference = torch.randn(1, 4, 1, 4, 4)
+    painted = denoise(
+        painter,
+        noise((5,), (4, 4, 4)),
+        Aim(conditions=conditions, guidance=2.0, references=reference, kept=kept),
+        levels=noise_levels(TINY_PAINTER.schedule, steps=3, num_tokens=4),
+    )
+    error = (painted - reference[:, :, 0]).abs().amax(1)
+    assert error[kept].max() < 1e-5
+    assert error[~kept].min() > 1e-3

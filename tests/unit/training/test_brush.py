@@ -10,8 +10,8 @@ from miniature.brush import TINY_PAINTER
 
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
-from mingle.training.tasks.brush import BrushConfig, BrushTask, overlap
-from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons
+from mingle.training.tasks.brush import BrushConfig, BrushTask, _some_of, overlap
+from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons, _kept
 from mingle.worlds import sprites
 from mingle.worlds.lessons import Kind, draw_plan, sample_plan
 from mingle.worlds.places import IGNORED
@@ -32,7 +32,12 @@ DATA = LessonData(
     time_mean=0.0,
     time_spread=1.0,
     paints=True,
+    settled=False,
 )
+
+
+KEPT = torch.zeros(2, 4, 4, dtype=torch.bool)
+KEPT[:, :, 2:] = True  # of each picture, the right half
 
 
 def a_batch(*, edited: bool = False, word: str = "") -> Batch:
@@ -43,7 +48,7 @@ def a_batch(*, edited: bool = False, word: str = "") -> Batch:
     seen = [torch.randn(4, 12, generator=draw) for _ in range(2)]
     lessons = Lessons(
         pixels=pixels, before=before if edited else None, seen=seen if edited else None,
-        rows=rows, glyphs=[word, ""],
+        kept=KEPT if edited else None, rows=rows, glyphs=[word, ""],
         places=torch.stack([draw_places(draw, size) for size in LOOKS], dim=1),
     )  # fmt: skip
     return Batch(data=(lessons, DATA), samples=2, tokens=8)
@@ -64,7 +69,7 @@ def task():
 
 def step(task, batch: Batch, seed: int = 0):
     found = task.losses(batch, torch.Generator().manual_seed(seed)).losses
-    return found["flow"] + 0.5 * found["hint"] + 0.5 * found["layout"]
+    return found["flow"] + 0.5 * (found["hint"] + found["layout"] + found["keep"])
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -124,7 +129,37 @@ def test_without_painting_only_words_are_learned(task):
     found = task.losses(
         replace(batch, data=(lessons, replace(data, paints=False))), torch.Generator()
     )
-    assert found.losses.keys() == {"layout"}
+    assert found.losses.keys() == {"layout", "keep"}
+
+
+def test_what_an_edit_keeps_is_learned_from_words_and_eyes(task):
+    assert task.losses(a_batch(), torch.Generator()).losses["keep"] == 0
+    batch = a_batch(edited=True)
+    lessons, data = batch.data
+    batch = replace(batch, data=(lessons, replace(data, paints=False)))
+    adam = torch.optim.AdamW(task.model.painter.parameters(), lr=1e-2)
+    for _ in range(60):
+        adam.zero_grad()
+        task.losses(batch, torch.Generator()).losses["keep"].backward()
+        adam.step()
+    with torch.no_grad():
+        painter = task.model.painter.eval()
+        kept = painter.kept(painter.condition(lessons.rows, lessons.glyphs, lessons.seen))
+    assert torch.equal(kept, KEPT)
+
+
+def test_less_is_kept_than_may_be_never_more():
+    some = torch.stack([_some_of(KEPT, torch.Generator().manual_seed(i)) for i in range(200)])
+    assert not (some & ~KEPT).any()
+    assert set(some.sum((2, 3)).flatten().tolist()) == {8, 4, 0}  # all, all but a rim, nothing
+
+
+def test_latents_near_a_change_do_not_stay():
+    before = np.zeros((1, 32, 32, 3), np.uint8)
+    after = before.copy()
+    after[0, 8:11, 20] = 9  # 4 pixels from the squares to the right, 1 from those above
+    changed = ~_kept(before, after, 8)[0]
+    assert changed.nonzero().tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
 
 
 def test_the_condition_matters_only_where_it_is_kept(task):

@@ -71,6 +71,21 @@ def test_an_edit_changes_nothing_but_what_it_may():
         assert (lesson.before == lesson.pixels)[~lesson.changed].all()
 
 
+def test_what_is_settled_in_a_corner_stands_at_one_point_of_it():
+    rng = np.random.default_rng(5)
+    seen = {"add": 0, "move": 0}
+    for _ in range(200):
+        plan = sample_plan(rng, "edit", split="train")
+        if plan.kind not in seen:
+            continue
+        drawn = [draw_plan(rng, plan, 64, settled=True) for _ in range(3)]
+        (new,) = set(plan.target.things) - set(plan.source.things)  # pyright: ignore
+        assert all(new in lesson.target.things for lesson in drawn)
+        others = [set(one.target.things) - {new} for one in drawn]
+        seen[plan.kind] += others[0] != others[1]
+    assert min(seen.values()) > 5
+
+
 def test_segmentation_paints_one_thing_in_one_colour():
     for plan, lesson in lessons("segment"):
         assert lesson.before is not None

@@ -73,11 +73,14 @@ class Brush(nn.Module):
         open_gates(self.painter.transformer)
 
 
+RIM, NOTHING = 0.4, 0.15  # shares of edits of which less is kept than may be; of these, none
 HINTS_PER_TOKEN = 4  # a token of 16 x 16 pixels is told what 2 x 2 squares of 8 x 8 show
 
 
 class BrushTask(Task):
-    """Flow matching (`flow`), the hint (`hint`), and what stands where, from words (`layout`)."""
+    """Flow matching (`flow`), the hint (`hint`); from words what stands where (`layout`), and what
+    an edit keeps (`keep`).
+    """
 
     Model, Data = BrushConfig, LessonData
 
@@ -103,10 +106,14 @@ class BrushTask(Task):
             )  # fmt: skip
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
-        """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place."""
+        """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place;
+        `keep`: nats a latent.
+        """
         lessons, data = batch.data
         tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
         found = {"layout": self._layout(self._told(tokens), lessons)}
+        if self.config.painter.condition.keeps:
+            found["keep"] = self._keep(tokens, lessons)
         if data.paints:
             found["flow"], found["hint"] = self._painted(lessons, tokens, data, generator)
         return Outcome(losses=found)
@@ -119,7 +126,7 @@ class BrushTask(Task):
         from what is painted, summed intersections over summed unions.
         """
         figures, painted = {}, []
-        data = replace(data, batch=EVALUATED)
+        data = replace(data, batch=EVALUATED, settled=False)
         for kind in taught(data):
             rng = np.random.default_rng((11, KINDS.index(kind)))
             drawn, lessons = self.book.draw(rng, kind, 0, "held_out", data)
@@ -127,6 +134,8 @@ class BrushTask(Task):
             told = self._told(tokens)
             figures[f"layout_{kind}"] = float(self._layout(told, lessons))
             figures[f"told_{kind}"] = float(_all_right(told, lessons.places).float().mean())
+            if lessons.kept is not None:
+                figures[f"keep_{kind}"] = float(self._keep(tokens, lessons))
             if not data.paints:
                 continue
             generator = torch.Generator().manual_seed(1)
@@ -163,15 +172,19 @@ class BrushTask(Task):
             target = painter.encode(lessons.pixels)
             before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
             features = F.avg_pool2d(self.model.detector(lessons.pixels).features, 2)
-        kept = torch.rand(count, generator=generator) >= data.condition_drop
-        asked = [painter.finish(row * keep) for row, keep in zip(tokens, kept, strict=True)]
+        counted = torch.ones_like(target[:, 0], dtype=torch.bool)
+        if before is not None and lessons.kept is not None:
+            kept = _some_of(lessons.kept, generator)
+            target, counted = torch.where(kept[:, None], before[:, :, 0], target), ~kept
+        heard = torch.rand(count, generator=generator) >= data.condition_drop
+        asked = [painter.finish(row * hears) for row, hears in zip(tokens, heard, strict=True)]
         level = torch.randn(count, generator=generator) * data.time_spread + data.time_mean
         time = level.sigmoid()
         start = torch.randn(target.shape, generator=generator)
         layer = painter.transformer.layers[self.config.hint_layer]
         with _heard(layer) as states:
             velocity = painter.velocity(interpolate(start, target, time), time, asked, before)
-        flow = losses.flow_matching(velocity, start, target)
+        flow = losses.flow_matching_where(counted, velocity, start, target)
         return flow, self._hint(states[0], features)
 
     def _told(self, tokens: Sequence[Rows]) -> Sequence[Float[Tensor, "batch places _"]]:
@@ -190,6 +203,13 @@ class BrushTask(Task):
             for look, labels in zip(told, lessons.places.unbind(1), strict=True)
         ]
         return torch.stack(wrong).sum() / lessons.places[:, 0].numel()
+
+    def _keep(self, tokens: Sequence[Rows], lessons: Lessons) -> Float[Tensor, ""]:
+        """Cross-entropy of which latents an edit keeps, in nats; 0 where nothing is edited."""
+        said = self.model.painter.keeps(tokens)
+        if lessons.kept is None:
+            return said.sum() * 0
+        return F.binary_cross_entropy_with_logits(said, lessons.kept.float())
 
     def _hint(
         self,
@@ -216,7 +236,8 @@ class BrushTask(Task):
         levels = noise_levels(
             painter.config.schedule, steps=PREVIEW_STEPS, num_tokens=rows * columns
         )
-        aim = Aim(conditions=tokens, guidance=PREVIEW_GUIDANCE, references=before)
+        kept = None if before is None else painter.kept(tokens)
+        aim = Aim(conditions=tokens, guidance=PREVIEW_GUIDANCE, references=before, kept=kept)
         start = noise(range(len(tokens)), (channels, rows, columns))
         return painter.decode(denoise(painter, start, aim, levels=levels))
 
@@ -248,6 +269,15 @@ def _all_right(
     """Of which pictures every look of every place is told right."""
     found = torch.stack([look.argmax(-1) for look in told], dim=1)
     return ((found == places) | (places == IGNORED)).flatten(1).all(1)
+
+
+def _some_of(
+    kept: Bool[Tensor, "batch rows columns"], generator: torch.Generator
+) -> Bool[Tensor, "batch rows columns"]:
+    """All that may be kept, less by a rim, or nothing: a painter has to do what is left to it."""
+    rim = F.max_pool2d((~kept).float(), 3, 1, 1) > 0
+    chance = torch.rand(len(kept), 1, 1, generator=generator)
+    return kept & ~(rim & (chance < RIM)) & (chance >= NOTHING)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from mingle.checkpoints.load import open_model
 from mingle.encoders.vision import VisionEncoder
@@ -34,6 +35,7 @@ from mingle.worlds.places import (
 from mingle.worlds.split import Split
 
 SHARD = 256  # plans whose texts are read and kept together
+REACH = 4  # pixels: so far a change is seen in the latents beside it
 KINDS: tuple[Kind, ...] = ("single", "several", "words", "edit", "segment", "mask")
 LOOKS = tuple(
     map(len, (PLACE_KINDS, PLACE_COLOURS, PLACE_LETTERS, PLACE_LETTERS, GROUNDS, PLACE_PAINTS))
@@ -49,8 +51,8 @@ class LessonData:
     `shares` are the kinds' relative frequencies, `shards` how many shards of plans each kind has.
     What the thinker reads is kept in `cache`. `condition_drop`: the share of pictures without
     their condition. Noise levels: sigmoid of a normal number of this mean and spread (level 0 is
-    noise, 1 the picture). Without `paints` only `layout` is learned, from words, at a small part of
-    the cost.
+    noise, 1 the picture). Without `paints` only what the condition says is learned, at a small
+    part of the cost. `settled`: see `worlds.lessons.draw_plan`.
     """
 
     side: int
@@ -62,18 +64,20 @@ class LessonData:
     time_mean: float
     time_spread: float
     paints: bool
+    settled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
     """Lessons of one kind, ready for the model. `places`: see `LOOKS`.
 
-    `before` is what is edited, `seen` what the eyes make of it.
+    `before` is what is edited, `seen` what the eyes make of it, `kept` which of its latents stay.
     """
 
     pixels: Float[Tensor, "batch 3 height width"]
     before: Float[Tensor, "batch 3 height width"] | None
     seen: Sequence[Rows] | None
+    kept: Bool[Tensor, "batch rows columns"] | None
     rows: Sequence[Rows]
     glyphs: Sequence[str]
     places: Int[Tensor, "batch looks places"]
@@ -98,15 +102,18 @@ class LessonBook:
         lengths = np.array([len(row) for row in rows]) + rng.random(len(rows))
         start = int(rng.integers(len(plans) - data.batch + 1))
         chosen = np.argsort(lengths)[start : start + data.batch]
-        drawn = [draw_plan(rng, plans[i], data.side) for i in chosen]
+        drawn = [draw_plan(rng, plans[i], data.side, settled=data.settled) for i in chosen]
         before = [one.before for one in drawn if one.before is not None]
         condition = self.painter.condition
         side = math.isqrt(condition.places)
         read_glyphs = self.painter.glyph is not None
+        pixels = np.stack([one.pixels for one in drawn])
+        factor = self.painter.autoencoder.factor
         return drawn, Lessons(
-            pixels=as_tensor(np.stack([one.pixels for one in drawn])),
+            pixels=as_tensor(pixels),
             before=as_tensor(np.stack(before)) if before else None,
             seen=self._seen(before) if before and condition.sight_dim else None,
+            kept=_kept(np.stack(before), pixels, factor) if before and condition.keeps else None,
             rows=[rows[i] for i in chosen],
             glyphs=[glyph_text(one.text) if read_glyphs else "" for one in drawn],
             places=torch.from_numpy(np.stack([_labels(one, side) for one in drawn])),
@@ -148,6 +155,17 @@ def _plans(kind: Kind, split: Split, shard: int) -> list[Plan]:
     seed = (20261125, KINDS.index(kind), shard, split == "held_out")
     rng = np.random.default_rng(seed)
     return [sample_plan(rng, kind, split=split) for _ in range(SHARD)]
+
+
+def _kept(
+    before: UInt8[np.ndarray, "batch height width 3"],
+    after: UInt8[np.ndarray, "batch height width 3"],
+    factor: int,
+) -> Bool[Tensor, "batch rows columns"]:
+    """The latents in and near whose square of pixels nothing changes."""
+    changed = torch.from_numpy((before != after).any(-1)).float()
+    near = F.max_pool2d(changed, factor + 2 * REACH, factor, REACH)
+    return near == 0
 
 
 def _labels(lesson: Lesson, side: int) -> np.ndarray:
