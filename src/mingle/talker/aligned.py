@@ -78,7 +78,7 @@ class AlignedText(nn.Module):
     def spread(self, timed: Timed) -> Float[Tensor, "patches dim"]:
         """One row a patch of one text; the last patch may reach beyond the text's end."""
         config = self.config
-        count = self.num_patches(float(timed.ends_s[-1]))
+        count = num_patches(float(timed.ends_s[-1]), config.patch_s)
         slice_s = config.patch_s / config.slices
         starts_s = F.pad(timed.ends_s[:-1], (1, 0))
         edges = torch.arange(count * config.slices + 1, device=timed.ends_s.device) * slice_s
@@ -94,6 +94,7 @@ class AlignedText(nn.Module):
         rows = F.pad(slices.unflatten(0, (count, -1)).flatten(1), (0, 0, NEIGHBOURS, NEIGHBOURS))
         return self.out(rows.unfold(0, 2 * NEIGHBOURS + 1, 1).transpose(1, 2).flatten(1))
 
-    def num_patches(self, seconds: float) -> int:
-        """Patches that speech of this length takes."""
-        return max(1, -int(-(seconds - 1e-6) // self.config.patch_s))
+
+def num_patches(seconds: float, patch_s: float) -> int:
+    """Patches that speech of this length takes."""
+    return max(1, -int(-(seconds - 1e-6) // patch_s))

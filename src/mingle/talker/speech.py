@@ -50,6 +50,11 @@ class SpeechConfig:
         """Samples that one patch, one step of the talker, stands for."""
         return self.talker.flow.patch * self.vae.latent_samples
 
+    @property
+    def patch_s(self) -> float:
+        """Seconds that one patch stands for."""
+        return self.patch_samples / self.sample_rate_hz
+
 
 class SpeechModel(nn.Module):
     """Talker, autoencoder (or codec) and, if there is one, speaker encoder, side by side."""

@@ -31,6 +31,7 @@ DATA = LessonData(
     condition_drop=0.0,
     time_mean=0.0,
     time_spread=1.0,
+    draws=1,
     paints=True,
     settled=False,
 )
@@ -72,9 +73,10 @@ def step(task, batch: Batch, seed: int = 0):
     return found["flow"] + 0.5 * (found["hint"] + found["layout"] + found["keep"])
 
 
-@pytest.mark.parametrize("edited", [False, True])
-def test_a_picture_is_learned(task, edited: bool):
+@pytest.mark.parametrize(("edited", "draws"), [(False, 1), (True, 1), (True, 3)])
+def test_a_picture_is_learned(task, edited: bool, draws: int):
     batch = a_batch(edited=edited)
+    batch = replace(batch, data=(batch.data[0], replace(DATA, draws=draws)))
     adam = torch.optim.AdamW([p for p in task.model.parameters() if p.requires_grad], lr=1e-2)
     seen = []
     for _ in range(40):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from miniature.speech import TINY_ALIGNED, TINY_SPEECH
 from mingle.checkpoints.nano import parts
 from mingle.errors import ConfigError
 from mingle.training.streams import Batch
+from mingle.training.tasks.prompted_talker import PHONES as PROMPT
+from mingle.training.tasks.prompted_talker import PromptedTalkerTask
 from mingle.training.tasks.speaker import RATE_HZ, Speakers, SpeakerTask
 from mingle.training.tasks.talker import Sentence, TalkerTask
 from mingle.worlds import pronunciations
@@ -118,3 +121,39 @@ def test_a_sentence_is_said_with_the_talkers_own_durations(task):
     assert isinstance(sentence, Sentence)
     wave = task.say(sentence)
     assert len(wave) % TINY_ALIGNED.patch_samples == 0
+
+
+@pytest.fixture
+def prompted(task):
+    torch.manual_seed(0)
+    talker = replace(TINY_ALIGNED.talker, vocab_size=len(PROMPT), aligned=None)
+    prompted = PromptedTalkerTask(replace(TINY_ALIGNED, talker=talker))
+    prompted.model.vae = task.model.vae  # fitted
+    return prompted
+
+
+def test_a_prompted_talker_finds_its_place_when_it_is_guided(prompted):
+    sentences = [prompted._sentence(spoken(hz)) for hz in (90, 140)]
+    batch = Batch(data=(sentences, 0.0), samples=2, tokens=26)
+    adam = torch.optim.AdamW(prompted.model.talker.parameters(), lr=1e-2)
+    seen = []
+    for _ in range(60):
+        found = prompted.losses(batch, torch.Generator().manual_seed(0)).losses
+        seen.append({name: float(loss.detach()) for name, loss in found.items()})
+        adam.zero_grad()
+        sum(found.values()).backward()
+        adam.step()
+    assert seen[0].keys() == {"flow", "stop", "guide", "phone"}
+    assert all(seen[-1][name] < 0.75 * first for name, first in seen[0].items())
+    assert seen[-1]["guide"] < 0.9  # nats; 2.4 if it looked everywhere
+
+
+def test_a_prompted_talker_speaks_and_stops(prompted):
+    sentence = prompted._sentence(spoken(100))
+    wave = prompted.say(sentence)
+    assert 2 <= len(wave) / TINY_ALIGNED.patch_samples <= 2 * len(sentence.latents)
+
+
+def test_a_prompted_talker_with_aligned_text_is_refused():
+    with pytest.raises(ConfigError, match=r"leave out talker\.aligned"):
+        PromptedTalkerTask(TINY_ALIGNED)

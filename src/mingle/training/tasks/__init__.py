@@ -8,6 +8,7 @@ from mingle.training.tasks.ears import EarsTask
 from mingle.training.tasks.eyes import EyesTask
 from mingle.training.tasks.image_vae import ImageVaeTask
 from mingle.training.tasks.omni import OmniTask
+from mingle.training.tasks.prompted_talker import PromptedTalkerTask
 from mingle.training.tasks.senses import SensesTask
 from mingle.training.tasks.speaker import SpeakerTask
 from mingle.training.tasks.talker import TalkerTask
@@ -22,6 +23,7 @@ TASKS: dict[str, type[Task]] = {
     "eyes": EyesTask,
     "image_vae": ImageVaeTask,
     "omni": OmniTask,
+    "prompted_talker": PromptedTalkerTask,
     "senses": SensesTask,
     "speaker": SpeakerTask,
     "talker": TalkerTask,

@@ -167,17 +167,22 @@ class BrushTask(Task):
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """`flow` and `hint`."""
-        painter, count = self.model.painter, len(lessons.pixels)
+        painter, draws = self.model.painter, data.draws
         with torch.no_grad():
-            target = painter.encode(lessons.pixels)
-            before = None if lessons.before is None else painter.encode(lessons.before)[:, :, None]
+            target = painter.encode(lessons.pixels).repeat_interleave(draws, 0)
+            before = None
+            if lessons.before is not None:
+                before = painter.encode(lessons.before)[:, :, None].repeat_interleave(draws, 0)
             features = F.avg_pool2d(self.model.detector(lessons.pixels).features, 2)
+            features = features.repeat_interleave(draws, 0)
+        count = len(target)
         counted = torch.ones_like(target[:, 0], dtype=torch.bool)
         if before is not None and lessons.kept is not None:
-            kept = _some_of(lessons.kept, generator)
+            kept = _some_of(lessons.kept.repeat_interleave(draws, 0), generator)
             target, counted = torch.where(kept[:, None], before[:, :, 0], target), ~kept
         heard = torch.rand(count, generator=generator) >= data.condition_drop
-        asked = [painter.finish(row * hears) for row, hears in zip(tokens, heard, strict=True)]
+        told = [row for row in tokens for _ in range(draws)]
+        asked = [painter.finish(row * hears) for row, hears in zip(told, heard, strict=True)]
         level = torch.randn(count, generator=generator) * data.time_spread + data.time_mean
         time = level.sigmoid()
         start = torch.randn(target.shape, generator=generator)

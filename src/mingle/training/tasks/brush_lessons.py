@@ -51,8 +51,8 @@ class LessonData:
     `shares` are the kinds' relative frequencies, `shards` how many shards of plans each kind has.
     What the thinker reads is kept in `cache`. `condition_drop`: the share of pictures without
     their condition. Noise levels: sigmoid of a normal number of this mean and spread (level 0 is
-    noise, 1 the picture). Without `paints` only what the condition says is learned, at a small
-    part of the cost. `settled`: see `worlds.lessons.draw_plan`.
+    noise, 1 the picture); each picture is noised `draws` times. Without `paints` only what the
+    condition says is learned, at a small part of the cost. `settled`: see `worlds.lessons.draw_plan`.
     """
 
     side: int
@@ -63,6 +63,7 @@ class LessonData:
     condition_drop: float
     time_mean: float
     time_spread: float
+    draws: int
     paints: bool
     settled: bool
 

@@ -5,8 +5,8 @@ Recordings become latents and speaker vectors once, a shard at a time.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from mingle.errors import ConfigError
 from mingle.nn.attention import Packed
 from mingle.nn.flow import interpolate
 from mingle.nn.transformer import positions_of
-from mingle.talker.aligned import Timed
+from mingle.talker.aligned import Timed, num_patches
 from mingle.talker.codec import LinearCodec
 from mingle.talker.flow_head import FlowOptions, PatchNoise, draw_noise
 from mingle.talker.speech import SpeechConfig, SpeechModel
@@ -40,6 +40,8 @@ SAID = (  # what the preset voices are measured on
     "My favourite food is bread with cheese and an apple.",
     "How long does it take to get to the airport from here?",
 )
+HEARD = 24  # held-out sentences that are spoken when the talker is evaluated
+GUIDANCE = 1.0  # of a talker whose text is a prompt, when it is evaluated
 FITTED = 300  # recordings that the codec is fitted to
 
 
@@ -62,6 +64,7 @@ class TalkerData:
 class Sentence:
     """One recording as the talker learns it: what is said, when, by whom, and its latents."""
 
+    text: str
     phones: Int[Tensor, " phones"]
     ends_s: Float[Tensor, " phones"]
     speaker: Float[Tensor, " speaker_dim"]
@@ -115,43 +118,44 @@ class TalkerTask(Task):
 
     @torch.no_grad()
     def evaluate(self, data: TalkerData, folder: Path) -> dict[str, float]:
-        """Held-out losses; what the flow loses with another's text; four sentences to hear."""
+        """Held-out losses; what the flow loses with another's text; sentences to hear."""
         import soundfile
 
         sentences = self._sentences(data.held_out, 0)[:48]
         right = self._losses(sentences, 0.0, torch.Generator().manual_seed(0))
         wrong = self._losses(_swapped(sentences), 0.0, torch.Generator().manual_seed(0))
         folder.mkdir(parents=True, exist_ok=True)
-        for i, sentence in enumerate(sentences[:4]):
+        texts = "".join(f"{one.text}\n" for one in sentences[:HEARD])
+        (folder / "sentences.txt").write_text(texts, encoding="utf-8")
+        for i, sentence in enumerate(sentences[:HEARD]):
             wave = self.say(sentence)
             rate = self.config.sample_rate_hz
-            soundfile.write(folder / f"sentence_{i}.wav", wave.clamp(-1, 1).numpy(), rate)
-        return {
-            "flow": float(right["flow"]),
-            "duration": float(right["duration"]),
-            "text_gain": float(wrong["flow"] - right["flow"]),
-        }
+            soundfile.write(folder / f"sentence_{i:02d}.wav", wave.clamp(-1, 1).numpy(), rate)
+        gain = {"text_gain": float(wrong["flow"] - right["flow"])}
+        return {name: float(loss) for name, loss in right.items()} | gain
 
     @torch.no_grad()
     def say(self, sentence: Sentence) -> Float[Tensor, " samples"]:
         """Speak a sentence's phones at its speaker's pace, with durations of the talker's own."""
-        talker = self.speech.talker
+        talker, options = self.speech.talker, self._flow_options()
         features = talker.text.read(
             sentence.phones, (len(sentence.phones),), sentence.speaker[None]
         )
         ends_s = talker.text.log_durations(features).exp().cumsum(0)
         rows = talker.text.spread(Timed(features=features, ends_s=ends_s))
         rows = rows + talker.speaker_head(sentence.speaker[None])
-        aligned = talker.config.aligned
-        assert aligned is not None  # build refused it
-        options = FlowOptions(steps=talker.config.steps, guidance=aligned.guidance)
-        generator = torch.Generator().manual_seed(0)
-
-        def noise(step: int) -> PatchNoise:
-            return draw_noise(talker.config.flow, options.steps, generator, talker.like)
-
-        drawn = talker.patches_along(rows, talker.first_history(None), options, noise)
+        drawn = talker.patches_along(rows, talker.first_history(None), options, self._noise())
         return self.speech.vae.decode(torch.cat([patch.latents for patch in drawn]))
+
+    def _flow_options(self) -> FlowOptions:
+        aligned, steps = self.config.talker.aligned, self.config.talker.steps
+        return FlowOptions(steps=steps, guidance=GUIDANCE if aligned is None else aligned.guidance)
+
+    def _noise(self) -> Callable[[int], PatchNoise]:
+        """Each patch's random numbers, the same ones each time."""
+        talker, generator = self.speech.talker, torch.Generator().manual_seed(0)
+        steps = talker.config.steps
+        return lambda _step: draw_noise(talker.config.flow, steps, generator, talker.like)
 
     def export(self, folder: Path) -> None:
         """The talker as nano's folder holds it, with the vectors of the voices it learned.
@@ -196,13 +200,25 @@ class TalkerTask(Task):
         heard, past = self._heard(sentences, generator)
         inputs = heard + rows + talker.speaker_head(speakers)[owner]
         hidden = talker(inputs, positions_of(lengths), Packed(lengths))
+        flow = self._flow(sentences, hidden, past, drop, generator)
+        return {"flow": flow, "duration": duration}
+
+    def _flow(
+        self,
+        sentences: Sequence[Sentence],
+        hidden: Float[Tensor, "patches dim"],
+        past: Float[Tensor, "patches history latent_dim"],
+        drop: float,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Flow matching of every patch, given its state and the latents before it."""
         target = torch.cat([one.latents for one in sentences])
         noise = torch.randn(target.shape, generator=generator)
         time = torch.rand(len(target), generator=generator)
         kept = torch.rand(len(target), generator=generator) >= drop
         noisy = interpolate(noise, target, time)
-        velocity = talker.flow_head(noisy, time, hidden * kept[:, None], past)
-        return {"flow": losses.flow_matching(velocity, noise, target), "duration": duration}
+        velocity = self.speech.talker.flow_head(noisy, time, hidden * kept[:, None], past)
+        return losses.flow_matching(velocity, noise, target)
 
     def _heard(
         self, sentences: Sequence[Sentence], generator: torch.Generator
@@ -231,13 +247,14 @@ class TalkerTask(Task):
         if unknown := {phone.name for phone in spoken.phones} - set(self.numbers):
             raise ConfigError(f"talker.aligned.phones lacks {sorted(unknown)}, which voices use")
         ends_s = torch.tensor([phone.end_s for phone in spoken.phones])
-        count = speech.talker.text.num_patches(float(ends_s[-1]))
+        count = num_patches(float(ends_s[-1]), self.config.patch_s)
         wave = torch.from_numpy(spoken.samples)
         length = count * self.config.patch_samples
         latents = speech.vae.encode(F.pad(wave, (0, max(0, length - len(wave))))[:length]).mean
         assert speech.speaker is not None
         voice = F.pad(wave, (0, max(0, 16_000 - len(wave))))
         return Sentence(
+            text=spoken.text,
             phones=torch.tensor([self.numbers[phone.name] for phone in spoken.phones]),
             ends_s=ends_s,
             speaker=speech.speaker(voice[None])[0],
@@ -249,11 +266,10 @@ def _swapped(sentences: Sequence[Sentence]) -> list[Sentence]:
     """Each sentence with its neighbour's phones, stretched to its own length."""
     others = [*sentences[1:], sentences[0]]
     return [
-        Sentence(
+        replace(
+            one,
             phones=other.phones,
             ends_s=other.ends_s * (one.ends_s[-1] / other.ends_s[-1]),
-            speaker=one.speaker,
-            latents=one.latents,
         )
         for one, other in zip(sentences, others, strict=True)
     ]
