@@ -1,6 +1,6 @@
 """How much of what a voice in training said is understood: the word error rate of its samples.
 
-`python benchmarks/heard_back.py RUN/samples/step-00001000 ...`: each folder holds `sentences.txt` and
+`python benchmarks/heard_back.py RUN/samples/step-00001000 ...`: each folder has `sentences.txt`,
 `sentence_00.wav` and so on, as the tasks `talker` and `prompted_talker` write them when they are
 evaluated. Whisper tiny.en's own decoder listens. One line of JSON for each folder.
 """
