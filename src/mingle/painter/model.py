@@ -18,7 +18,7 @@ from mingle.painter.glyphs import BEFORE, BEHIND, GlyphEncoder, byte_ids
 logger = logging.getLogger(__name__)
 
 Tokens = Float[Tensor, "_ condition_dim"]
-SURE = 0.0  # logit
+SURE = 1.0  # logit: what changes and is kept is worse than what stays and is painted
 
 
 class Painter(nn.Module):
