@@ -79,7 +79,8 @@ def denoise(
             plain = painter.velocity(noisy, t, unasked, references).float()
             velocity = velocity + aim.guidance * (velocity - plain)
         if aim.kept is not None and aim.references is not None:
-            straight = (aim.references[:, :, 0].float() - latents) / level
+            missing = aim.references[:, :, 0].float() - latents
+            straight = missing / (level or 1.0)  # at level 0 nothing is missing any more
             velocity = torch.where(aim.kept[:, None], straight, velocity)
         estimate = latents + level * velocity
         latents = latents + (level - following) * velocity

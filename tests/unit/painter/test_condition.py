@@ -11,7 +11,7 @@ from mingle.painter.condition import Connector, Standardise
 from mingle.painter.denoise import Aim, denoise, noise
 from mingle.painter.glyphs import quoted
 from mingle.painter.model import Painter
-from mingle.painter.schedule import noise_levels
+from mingle.painter.schedule import Spacing, noise_levels
 
 DEAF = replace(TINY_PAINTER.condition.connector, num_layers=0, windows=())
 LONG_AND_SHORT = ("ABCDEF", "ABCX", "ABCD")
@@ -89,7 +89,8 @@ def test_eyes_need_places_and_one_picture():
         Painter(replace(TINY_PAINTER, max_references=2))
 
 
-def test_what_an_edit_keeps_comes_out_as_it_was():
+@pytest.mark.parametrize("spacing", ["useful", "reference"])
+def test_what_an_edit_keeps_comes_out_as_it_was(spacing: Spacing):
     torch.manual_seed(0)
     painter = Painter(TINY_PAINTER).eval()
     with torch.no_grad():
@@ -103,7 +104,7 @@ def test_what_an_edit_keeps_comes_out_as_it_was():
         painter,
         noise((5,), (4, 4, 4)),
         Aim(conditions=conditions, guidance=2.0, references=reference, kept=kept),
-        levels=noise_levels(TINY_PAINTER.schedule, steps=3, num_tokens=4),
+        levels=noise_levels(TINY_PAINTER.schedule, steps=3, num_tokens=4, spacing=spacing),
     )
     error = (painted - reference[:, :, 0]).abs().amax(1)
     assert error[kept].max() < 1e-5

@@ -73,7 +73,7 @@ class Brush(nn.Module):
         open_gates(self.painter.transformer)
 
 
-RIM, NOTHING = 0.4, 0.15  # shares of edits of which less is kept than may be; of these, none
+RIM, NOTHING = 0.4, 0.15  # shares of edits of which less is kept than may be, and nothing at all
 HINTS_PER_TOKEN = 4  # a token of 16 x 16 pixels is told what 2 x 2 squares of 8 x 8 show
 
 
