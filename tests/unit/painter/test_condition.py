@@ -96,7 +96,7 @@ def test_what_an_edit_keeps_comes_out_as_it_was(spacing: Spacing):
     with torch.no_grad():
         conditions = painter.condition([torch.randn(3, 12)], [""], [torch.randn(4, 12)])
         painter.keep.weight.zero_()  # the first latent of each place stays, the others do not
-        painter.keep.bias.copy_(torch.tensor([1.0, -1.0, -1.0, -1.0]))
+        painter.keep.bias.copy_(torch.tensor([2.0, -2.0, 0.5, -2.0]))
         kept = painter.kept(conditions)
     assert kept[0].nonzero().tolist() == [[0, 0], [0, 2], [2, 0], [2, 2]]
     reference = torch.randn(1, 4, 1, 4, 4)

@@ -52,7 +52,7 @@ class LessonData:
     What the thinker reads is kept in `cache`. `condition_drop`: the share of pictures without
     their condition. Noise levels: sigmoid of a normal number of this mean and spread (level 0 is
     noise, 1 the picture); each picture is noised `draws` times. Without `paints` only what the
-    condition says is learned, at a small part of the cost. `settled`: see `worlds.lessons.draw_plan`.
+    condition says is learned, at a small part of the cost. `settled`: see `lessons.draw_plan`.
     """
 
     side: int
