@@ -85,7 +85,9 @@ class Painter(nn.Module):
         device = self.connector.proj_in.weight.device
         return dict(zip(drawn, self.glyphs(ids.to(device), mask.to(device)), strict=True))
 
-    def keeps(self, conditions: Sequence[Tokens]) -> Float[Tensor, "batch rows columns"] | None:
+    def keep_logits(
+        self, conditions: Sequence[Tokens]
+    ) -> Float[Tensor, "batch rows columns"] | None:
         """Logits: does the edit leave this latent as it is? None where the places do not say so."""
         if self.keep is None:
             return None
@@ -97,7 +99,7 @@ class Painter(nn.Module):
 
     def kept(self, conditions: Sequence[Tokens]) -> Bool[Tensor, "batch rows columns"] | None:
         """Which latents of the picture to edit stay; where that is not sure, they do not."""
-        said = self.keeps(conditions)
+        said = self.keep_logits(conditions)
         return None if said is None else said > SURE
 
     def velocity(

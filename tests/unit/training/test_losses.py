@@ -97,3 +97,18 @@ def test_one_backward_pass_serves_generator_and_judge():
     (for_generator + for_judge).backward()
     assert all(torch.equal(p.grad, g) for p, g in zip(generator.parameters(), alone, strict=True))
     assert judge.weight.grad is not None
+
+
+def test_only_latents_that_count_are_compared_and_pictures_weigh_the_same():
+    noise, data = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    predicted = data.clone()
+    predicted[0, :, 0, 0] = 3.0  # an error of 4 in one of the one that counts
+    predicted[0, :, 1, 1] = 100.0  # does not count
+    predicted[1, :, 0] = 2.0  # an error of 1 in two of the four that count
+    counted = torch.ones(2, 2, 2, dtype=torch.bool)
+    counted[0] = torch.tensor([[True, False], [False, False]])
+    found = losses.flow_matching_where(counted, predicted, noise, data)
+    assert found.item() == pytest.approx((4.0 + 0.5) / 2)
+    everything = losses.flow_matching_where(torch.ones_like(counted), predicted, noise, data)
+    torch.testing.assert_close(everything, losses.flow_matching(predicted, noise, data))
+    assert losses.flow_matching_where(~torch.ones_like(counted), predicted, noise, data) == 0

@@ -150,8 +150,11 @@ def test_a_prompted_talker_finds_its_place_when_it_is_guided(prompted):
 
 def test_a_prompted_talker_speaks_and_stops(prompted):
     sentence = prompted._sentence(spoken(100))
-    wave = prompted.say(sentence)
-    assert 2 <= len(wave) / TINY_ALIGNED.patch_samples <= 2 * len(sentence.latents)
+    with torch.no_grad():
+        prompted.model.talker.stop_head.weight.zero_()
+        for wish, patches in ((9.0, 2), (-9.0, 2 * len(sentence.latents))):  # at once; never
+            prompted.model.talker.stop_head.bias.copy_(torch.tensor([0.0, wish]))
+            assert len(prompted.say(sentence)) == patches * TINY_ALIGNED.patch_samples
 
 
 def test_a_prompted_talker_with_aligned_text_is_refused():

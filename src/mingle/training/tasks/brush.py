@@ -211,7 +211,7 @@ class BrushTask(Task):
 
     def _keep(self, tokens: Sequence[Rows], lessons: Lessons) -> Float[Tensor, ""]:
         """Cross-entropy of which latents an edit keeps, in nats; 0 where nothing is edited."""
-        said = self.model.painter.keeps(tokens)
+        said = self.model.painter.keep_logits(tokens)
         if lessons.kept is None:
             return said.sum() * 0
         return F.binary_cross_entropy_with_logits(said, lessons.kept.float())

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from mingle.errors import ConfigError
 from mingle.nn.attention import Mask, Packed
 from mingle.nn.transformer import positions_of
+from mingle.talker.flow_head import FlowOptions
 from mingle.talker.model import LoopOptions
 from mingle.talker.speech import SpeechConfig, SpeechModel
 from mingle.training import losses
@@ -25,6 +26,7 @@ PHONES = tuple(
     "pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh "
     "uw v w y z zh".split()
 )  # flite's
+GUIDANCE = 1.0  # when it speaks: as nano's
 GUIDED_HEAD = 0
 UNGUIDED_LAYERS = 1  # the first ones read what is near
 
@@ -48,7 +50,9 @@ class PromptedTalkerTask(TalkerTask):
         """Speak a sentence's phones until the talker stops, or for twice as long as it took."""
         talker = self.speech.talker
         options = LoopOptions(
-            flow=self._flow_options(), min_patches=2, max_patches=2 * len(sentence.latents)
+            flow=FlowOptions(steps=talker.config.steps, guidance=GUIDANCE),
+            min_patches=2,
+            max_patches=2 * len(sentence.latents),
         )
         history = talker.first_history(None)
         drawn = talker.patches(self._prompt(sentence), history, options, self._noise())

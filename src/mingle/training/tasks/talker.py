@@ -41,7 +41,6 @@ SAID = (  # what the preset voices are measured on
     "How long does it take to get to the airport from here?",
 )
 HEARD = 24  # held-out sentences that are spoken when the talker is evaluated
-GUIDANCE = 1.0  # of a talker whose text is a prompt, when it is evaluated
 FITTED = 300  # recordings that the codec is fitted to
 
 
@@ -137,19 +136,18 @@ class TalkerTask(Task):
     @torch.no_grad()
     def say(self, sentence: Sentence) -> Float[Tensor, " samples"]:
         """Speak a sentence's phones at its speaker's pace, with durations of the talker's own."""
-        talker, options = self.speech.talker, self._flow_options()
+        talker = self.speech.talker
         features = talker.text.read(
             sentence.phones, (len(sentence.phones),), sentence.speaker[None]
         )
         ends_s = talker.text.log_durations(features).exp().cumsum(0)
         rows = talker.text.spread(Timed(features=features, ends_s=ends_s))
         rows = rows + talker.speaker_head(sentence.speaker[None])
+        aligned = talker.config.aligned
+        assert aligned is not None  # build refused it
+        options = FlowOptions(steps=talker.config.steps, guidance=aligned.guidance)
         drawn = talker.patches_along(rows, talker.first_history(None), options, self._noise())
         return self.speech.vae.decode(torch.cat([patch.latents for patch in drawn]))
-
-    def _flow_options(self) -> FlowOptions:
-        aligned, steps = self.config.talker.aligned, self.config.talker.steps
-        return FlowOptions(steps=steps, guidance=GUIDANCE if aligned is None else aligned.guidance)
 
     def _noise(self) -> Callable[[int], PatchNoise]:
         """Each patch's random numbers, the same ones each time."""
@@ -245,7 +243,9 @@ class TalkerTask(Task):
     def _sentence(self, spoken: Utterance) -> Sentence:
         speech, flow = self.speech, self.config.talker.flow
         if unknown := {phone.name for phone in spoken.phones} - set(self.numbers):
-            raise ConfigError(f"talker.aligned.phones lacks {sorted(unknown)}, which voices use")
+            raise ConfigError(
+                f"the talker's list of phones lacks {sorted(unknown)}, which voices use"
+            )
         ends_s = torch.tensor([phone.end_s for phone in spoken.phones])
         count = num_patches(float(ends_s[-1]), self.config.patch_s)
         wave = torch.from_numpy(spoken.samples)
