@@ -5,8 +5,8 @@
 evaluated. Whisper tiny.en's own decoder listens. One line of JSON for each folder.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import soundfile
@@ -42,4 +42,10 @@ def main(folders: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="samples of an evaluation")
+    chosen = parser.parse_args().folders
+    for one in chosen:
+        if not (one / "sentences.txt").is_file():
+            parser.error(f"{one} has no sentences.txt; give a folder that an evaluation wrote")
+    main(chosen)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from miniature.brush import TINY_PAINTER
 
+from mingle.errors import ConfigError
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
 from mingle.training.tasks.brush import BrushConfig, BrushTask, _some_of, overlap
@@ -162,6 +163,12 @@ def test_latents_near_a_change_do_not_stay():
     after[0, 8:11, 20] = 9  # 4 pixels from the squares to the right, 1 from those above
     changed = ~_kept(before, after, 8)[0]
     assert changed.nonzero().tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+
+
+@pytest.mark.parametrize("name", ["batch", "draws"])
+def test_batches_of_nothing_are_refused(name: str):
+    with pytest.raises(ConfigError, match=f"data.{name} is 0; expected 1 or more"):
+        replace(DATA, **{name: 0})
 
 
 def test_the_condition_matters_only_where_it_is_kept(task):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mingle.checkpoints.load import open_model
 from mingle.encoders.vision import VisionEncoder
+from mingle.errors import ConfigError
 from mingle.model import look_at
 from mingle.painter.config import PainterConfig
 from mingle.painter.glyphs import glyph_text
@@ -66,6 +67,11 @@ class LessonData:
     draws: int
     paints: bool
     settled: bool
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "draws"):
+            if (found := getattr(self, name)) < 1:
+                raise ConfigError(f"data.{name} is {found}; expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
