@@ -43,7 +43,7 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
     hints = f"{{source: {runs}/hints, into: detector}}"
     stem = "into: tower.patch_embedding.cells, unused: ['*.kinds.*', '*.colours.*', '*.centres.*']"
     return (
-        Step(run="ears", recipe="ears_letters"),
+        Step(run="ears", recipe="ears"),
         Step(run="speaker", recipe="speaker", folder=None),
         Step(
             run="talker",

@@ -74,7 +74,7 @@ TINY_AUDIO = AudioConfig(
     projector_stride=1,
     projector_depth=2,
     out_dim=TINY_THINKER.dim,
-    unit_norm=True,
+    out_length=1.0,
 )
 
 

@@ -20,7 +20,8 @@ class AudioConfig:
     """Sizes of one Whisper-type tower and its projector.
 
     `max_frames` counts encoder frames of 20 ms, one recording. The projector joins
-    `projector_kernel` of them every `projector_stride`, and has `projector_depth` layers. The
+    `projector_kernel` of them every `projector_stride`, and has `projector_depth` layers;
+    `out_length` is the length that embeddings are brought to, None leaves them as they come. The
     released models have no refiner between the tower and the projector.
     """
 
@@ -35,7 +36,7 @@ class AudioConfig:
     projector_stride: int
     projector_depth: int
     out_dim: int
-    unit_norm: bool
+    out_length: float | None
 
     def num_embeddings(self, num_mel_frames: int) -> int:
         """Embeddings that a recording becomes: halved, then joined by the strides."""
@@ -73,7 +74,9 @@ class AudioEncoder(nn.Module):
     ) -> list[Float[Tensor, "_ out_dim"]]:
         """One tensor of embeddings for each recording; raises InputError for one too long."""
         joined = self.project(self.refine(self.encode(recordings)))
-        return [F.normalize(x, dim=-1) if self.config.unit_norm else x for x in joined]
+        if (length := self.config.out_length) is None:
+            return joined
+        return [F.normalize(x, dim=-1) * length for x in joined]
 
     def encode(self, recordings: Sequence[Float[Tensor, "_ mels"]]) -> list[Float[Tensor, "_ dim"]]:
         """Frames of 20 ms, as the tower gives them."""

@@ -1,6 +1,6 @@
-"""The talk world: short conversations about pictures and films, typed or spoken.
+"""The talk world: short conversations about pictures, films and sound, typed or spoken.
 
-Every answer is exact and short. `CONVERSATIONS` are the kinds that training mixes.
+Every answer is exact, most are short. `CONVERSATIONS` are the kinds that training mixes.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,23 @@ from mingle.messages import Audio, Image, Message, Part, Text, Video, user
 from mingle.worlds.film_questions import sample_film_question
 from mingle.worlds.films import FRAMES_PER_SECOND, draw_film, sample_film
 from mingle.worlds.questions import QUESTIONS, Question, sample_question
+from mingle.worlds.rooms import distort
 from mingle.worlds.scenes import Scene, article, draw, sample_scene
+from mingle.worlds.sentences import normalise, sample_sentence
 from mingle.worlds.split import Split
 from mingle.worlds.sprites import COLOURS
-from mingle.worlds.voices import SAMPLE_RATE, VOICES, synthesise
+from mingle.worlds.voices import HELD_OUT_VOICES, SAMPLE_RATE, VOICES, Voice, synthesise
 
 SIDE = 64  # pixels
 MOST = 5  # things in a picture
-ASKING_VOICES = tuple(voice for voice in VOICES if voice.program == "flite")
+WRITE_DOWN = "Write down what is said."
+UNHEARD = tuple(voice for voice in VOICES if voice.name in HELD_OUT_VOICES)
+FLITE = tuple(voice for voice in VOICES if voice.program == "flite")
+ESPEAK = tuple(v for v in VOICES if v.program == "espeak-ng" and v not in UNHEARD)
+VOICES_OF: dict[Split, tuple[tuple[Voice, ...], ...]] = {
+    "train": (FLITE, ESPEAK),
+    "held_out": (UNHEARD,),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +74,7 @@ def spoken_about_picture(rng: np.random.Generator, split: Split) -> Conversation
     """One spoken question about one picture."""
     scene = _scene(rng, split)
     asked = sample_question(rng, scene)
-    voice = ASKING_VOICES[rng.integers(len(ASKING_VOICES))]
-    said = synthesise(asked.text, voice, speed=float(rng.uniform(0.9, 1.1)))
-    return _one(asked, Audio(source=(said.samples, SAMPLE_RATE)), _picture(scene))
+    return _one(asked, _said(rng, asked.text, split), _picture(scene))
 
 
 def several_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
@@ -98,6 +105,13 @@ def wishing_paint(rng: np.random.Generator, split: Split) -> Conversation:
     return Conversation(messages=messages, kinds=("what", "paint"))
 
 
+def dictation(rng: np.random.Generator, split: Split) -> Conversation:
+    """Write down what is said: a sentence in a random room."""
+    sentence = sample_sentence(rng, split)
+    asked = Question(kind="dictation", text=WRITE_DOWN, answer=normalise(sentence))
+    return _one(asked, Text(text=asked.text), _said(rng, sentence, split))
+
+
 CONVERSATIONS: dict[str, Callable[[np.random.Generator, Split], Conversation]] = {
     "pictures": about_picture,
     "places": about_places,
@@ -105,6 +119,7 @@ CONVERSATIONS: dict[str, Callable[[np.random.Generator, Split], Conversation]] =
     "spoken": spoken_about_picture,
     "several": several_about_picture,
     "paint": wishing_paint,
+    "dictation": dictation,
 }
 
 
@@ -115,6 +130,15 @@ def _scene(rng: np.random.Generator, split: Split) -> Scene:
 
 def _picture(scene: Scene) -> Image:
     return Image(source=draw(scene, SIDE).pixels)
+
+
+def _said(rng: np.random.Generator, text: str, split: Split) -> Audio:
+    """Spoken in a random room, by flite's voices as often as espeak-ng's; held out: by those that
+    no training hears."""
+    voices = VOICES_OF[split][rng.integers(len(VOICES_OF[split]))]
+    voice = voices[rng.integers(len(voices))]
+    said = synthesise(text, voice, speed=float(rng.uniform(0.9, 1.1)))
+    return Audio(source=(distort(rng, said.samples), SAMPLE_RATE))
 
 
 def _one(asked: Question, *parts: Part) -> Conversation:

@@ -28,7 +28,7 @@ def read_config(raw: Mapping[str, Any]) -> AudioConfig:
         projector_stride=fields.take("ds_stride", int),
         projector_depth=root.take("mlp_depth", int),
         out_dim=thinker.take("hidden_size", int),
-        unit_norm=fields.take("norm_query_embeds", bool),
+        out_length=1.0 if fields.take("norm_query_embeds", bool) else None,
     )
     tower.done()
     fields.expect("ds_conv_type", "conv")

@@ -11,6 +11,7 @@ from mingle.evaluation.abilities import (
     recognition,
     segmentation,
     speech,
+    spoken_questions,
     text,
     voices,
 )
@@ -20,6 +21,7 @@ ABILITIES: tuple[Ability, ...] = (
     text.ABILITY,
     picture_questions.ABILITY,
     film_questions.ABILITY,
+    spoken_questions.ABILITY,
     pictures.ABILITY,
     lettering.ABILITY,
     edits.ABILITY,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mingle.engine.assistant import Assistant
+from mingle.engine.assistant import Assistant, parts_for
 from mingle.engine.reply import collect
 from mingle.evaluation.abilities.figure import Figure, share
 from mingle.messages import Message
@@ -26,16 +26,29 @@ def held_out(draw: Draw, count: int) -> list[Conversation]:
 
 def ask_all(assistant: Assistant, questions: Sequence[Sequence[Message]]) -> list[str]:
     """The answer to each conversation that ends with the user, with the model's own sampling."""
-    assistant.need("vision")
     said: list[str] = []
     for begin in range(0, len(questions), TOGETHER):
         requests = [
             assistant.ask(messages, max_new_tokens=LONGEST)
             for messages in questions[begin : begin + TOGETHER]
         ]
+        for request in requests:
+            assistant.need(*parts_for(request))
         streams = [assistant.engine.submit(request) for request in requests]
         said += [collect(iter(stream)).text for stream in streams]
     return said
+
+
+def outcomes(
+    assistant: Assistant, asked: Sequence[Conversation]
+) -> tuple[list[tuple[str, bool]], list[str]]:
+    """Of conversations with one answer: its kind and whether it was right; and what was said."""
+    said = ask_all(assistant, [one.messages[:-1] for one in asked])
+    rights = [
+        (one.kinds[0], same(answer, one.answers[0]))
+        for one, answer in zip(asked, said, strict=True)
+    ]
+    return rights, said
 
 
 def same(said: str, right: str) -> bool:

@@ -1,7 +1,7 @@
 """Questions about short films of unseen combinations, answered in a word or two."""
 
 from mingle.engine.assistant import Assistant
-from mingle.evaluation.abilities.asked import ask_all, figures_of, held_out, same
+from mingle.evaluation.abilities.asked import figures_of, held_out, outcomes
 from mingle.evaluation.abilities.figure import Ability, Effort, Figure
 from mingle.worlds.talk import about_film
 
@@ -11,12 +11,7 @@ COUNT = 200
 def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     """The share of right answers, by kind of question."""
     asked = held_out(about_film, effort.of(COUNT))
-    said = ask_all(assistant, [one.messages[:-1] for one in asked])
-    outcomes = [
-        (one.kinds[0], same(answer, one.answers[0]))
-        for one, answer in zip(asked, said, strict=True)
-    ]
-    return figures_of(outcomes, bar=0.70, goal=0.85)
+    return figures_of(outcomes(assistant, asked)[0], bar=0.70, goal=0.85)
 
 
 ABILITY = Ability(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mingle.engine.assistant import Assistant
-from mingle.evaluation.abilities.asked import ask_all, figures_of, held_out, same
+from mingle.evaluation.abilities.asked import ask_all, figures_of, held_out, outcomes, same
 from mingle.evaluation.abilities.figure import Ability, Effort, Figure, share
 from mingle.messages import Image
 from mingle.worlds.talk import Conversation, about_picture, several_about_picture
@@ -15,14 +15,10 @@ LATER = 60
 def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     """The share of right answers, by kind of question; and of questions asked in later turns."""
     asked = held_out(about_picture, effort.of(COUNT))
-    said = ask_all(assistant, [one.messages[:-1] for one in asked])
-    outcomes = [
-        (one.kinds[0], same(answer, one.answers[0]))
-        for one, answer in zip(asked, said, strict=True)
-    ]
+    rights, said = outcomes(assistant, asked)
     if (folder := effort.folder(ABILITY.name)) is not None:
         write_samples(folder, asked[:24], said)
-    figures = figures_of(outcomes, bar=0.80, goal=0.95)
+    figures = figures_of(rights, bar=0.80, goal=0.95)
     return [*figures, _later(assistant, effort)]
 
 

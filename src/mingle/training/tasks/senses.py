@@ -1,4 +1,4 @@
-"""Task `senses`: the thinker of nano learns to read media, its base frozen.
+"""Task `senses`: the thinker of nano learns to see and to hear, its base frozen.
 
 Only what a conversation without media never uses may learn: towers and projectors, media-token
 embeddings, the experts of media and of text behind media, and their routers. Words before the first
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mingle.checkpoints.load import ModelFolder, open_model
 from mingle.checkpoints.nano import ROOT, trained
 from mingle.checkpoints.nano.additions import EMBEDDING, PART, extract
+from mingle.checkpoints.nano.parts import whisper_encoder
 from mingle.errors import ConfigError
 from mingle.messages import Modality, Request, user
 from mingle.model import OmniModel, text_modality
@@ -169,7 +170,8 @@ class SensesTask(Task):
         return {name: float(np.mean(found)) for name, found in outcomes.items()}
 
     def export(self, folder: Path) -> None:
-        """What was learned, as nano's parts: towers, and the thinker's additions."""
+        """What was learned, as nano's parts: towers but for Whisper's encoder, and the thinker's
+        additions."""
         model: Senses = self.model
         state = dict(self.thinker.state_dict())
         state[EMBEDDING] = torch.cat((state[EMBEDDING][: self.words], model.media_tokens))
@@ -179,6 +181,10 @@ class SensesTask(Task):
         if model.omni.vision is not None:
             config = self.folder.config["vision"]
             trained.write_part(folder, "vision", config, model.omni.vision.state_dict())
+        if model.omni.audio is not None:
+            state, base = model.omni.audio.state_dict(), whisper_encoder()
+            added = {name: x for name, x in state.items() if name not in base}
+            trained.write_part(folder, "audio", self.folder.config["audio"], added)
 
     def _answer(
         self, lessons: Sequence[Lesson]
