@@ -7,16 +7,26 @@ import pytest
 
 from mingle.messages import Audio, Image, Text, Video
 from mingle.worlds import sprites, talk
+from mingle.worlds.sentences import WORDNET
+from mingle.worlds.voices import HELD_OUT_VOICES, VOICES
 
 pytestmark = pytest.mark.skipif(
     not sprites.FONT.exists(), reason="the emoji font is not installed (make worlds)"
 )
 
 
+SPOKEN = {"spoken": {Audio, Image}, "dictation": {Audio}}
+
+
+def needs_voices():
+    if not (shutil.which("flite") and shutil.which("espeak-ng") and WORDNET.exists()):
+        pytest.skip("needs flite, espeak-ng and wordnet-base (make worlds)")
+
+
 @pytest.mark.parametrize("name", list(talk.CONVERSATIONS))
 def test_conversations_alternate_and_end_with_an_answer(name: str):
-    if name == "spoken" and shutil.which("flite") is None:
-        pytest.skip("flite is not installed (make worlds)")
+    if name in SPOKEN:
+        needs_voices()
     made = talk.CONVERSATIONS[name](np.random.default_rng(0), "train")
     roles = [message.role for message in made.messages]
     assert roles == ["user", "assistant"] * (len(roles) // 2)
@@ -24,7 +34,7 @@ def test_conversations_alternate_and_end_with_an_answer(name: str):
     media = [part for message in made.messages for part in message.parts if type(part) is not Text]
     assert {type(part) for part in media} == {
         "films": {Video},
-        "spoken": {Audio, Image},
+        **SPOKEN,
     }.get(name, {Image})
 
 
@@ -39,6 +49,25 @@ def test_a_wish_for_paint_names_the_picture_to_be_made():
     first, second = made.answers
     colour = made.messages[2].parts[0].text.removeprefix("Now paint it ").removesuffix(".")
     assert second.split()[1:] == [colour, *first.split()[1:]]
+
+
+def test_voices_are_dealt_between_the_splits():
+    taught = {voice.name for group in talk.VOICES_OF["train"] for voice in group}
+    unheard = {voice.name for group in talk.VOICES_OF["held_out"] for voice in group}
+    assert unheard == HELD_OUT_VOICES
+    assert taught | unheard == {voice.name for voice in VOICES}
+    assert not taught & unheard
+
+
+def test_a_dictation_is_answered_in_the_letters_that_recognition_is_scored_on():
+    needs_voices()
+    made = talk.dictation(np.random.default_rng(3), "train")
+    assert set(made.answers[0]) <= set("abcdefghijklmnopqrstuvwxyz' ")
+    sound = next(part for part in made.messages[0].parts if isinstance(part, Audio))
+    samples, rate = sound.source
+    letters_a_second = len(made.answers[0]) / (len(samples) / rate)
+    assert 3 < letters_a_second < 30
+    assert np.abs(samples).max() > 0.05
 
 
 def test_equal_seeds_give_equal_conversations():

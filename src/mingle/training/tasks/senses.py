@@ -7,6 +7,7 @@ all), and training continues behind them.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mingle.checkpoints.load import ModelFolder, open_model
-from mingle.checkpoints.nano import ROOT, trained
+from mingle.checkpoints.nano import ROOT, hearing, trained
 from mingle.checkpoints.nano.additions import EMBEDDING, PART, extract
 from mingle.checkpoints.nano.parts import whisper_encoder
 from mingle.errors import ConfigError
@@ -171,7 +172,7 @@ class SensesTask(Task):
 
     def export(self, folder: Path) -> None:
         """What was learned, as nano's parts: towers but for Whisper's encoder, and the thinker's
-        additions."""
+        additions. How it hears is copied from where it started, where the folder does not say."""
         model: Senses = self.model
         state = dict(self.thinker.state_dict())
         state[EMBEDDING] = torch.cat((state[EMBEDDING][: self.words], model.media_tokens))
@@ -185,6 +186,9 @@ class SensesTask(Task):
             state, base = model.omni.audio.state_dict(), whisper_encoder()
             added = {name: x for name, x in state.items() if name not in base}
             trained.write_part(folder, "audio", self.folder.config["audio"], added)
+            for name in (hearing.FILE, hearing.WORDS):
+                if not (folder / name).exists():
+                    shutil.copyfile(self.folder.folder / name, folder / name)
 
     def _answer(
         self, lessons: Sequence[Lesson]
