@@ -125,7 +125,12 @@ class Assistant:
         reader = self.processor.reader
         if reader is None:
             return None
-        return Listener(model=self.model, reader=reader, media=self.processor.media)
+        return Listener(
+            model=self.model,
+            reader=reader,
+            media=self.processor.media,
+            beside_pictures=self.processor.reads_beside_pictures,
+        )
 
     @cached_property
     def processor(self) -> Processor:

@@ -1,7 +1,7 @@
 """Hearing by reading: recordings in a request become the words that the ears read in them.
 
-For models whose thinker does not (yet) understand the audio tower's embeddings well: their
-processor has a `reader`.
+For models whose thinker does not (yet) understand the audio tower's embeddings well, or only
+beside pictures: their processor has a `reader`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from mingle.messages import Audio, Message, Part, Request, Text
+from mingle.messages import Audio, Image, Message, Part, Request, Text, Video
 from mingle.processing.audio import AudioSettings
 from mingle.processing.reading import LetterReader, Reading
 from mingle.processing.ready import LogMel, MediaSettings, ready
@@ -34,6 +34,8 @@ class Listener:
     model: Ears
     reader: LetterReader
     media: MediaSettings
+    beside_pictures: bool = True
+    """Whether words stand for recordings in requests with pictures or films too."""
 
     @property
     def settings(self) -> AudioSettings:
@@ -53,8 +55,11 @@ class Listener:
         return self.reader.read(scores, expected, num)
 
     def heard(self, request: Request) -> Request:
-        """The request with words in the place of recordings."""
-        if not any(isinstance(part, Audio) for m in request.messages for part in m.parts):
+        """The request with words in the place of recordings, unless the thinker hears those."""
+        parts = [part for message in request.messages for part in message.parts]
+        sees = any(isinstance(part, Image | Video) for part in parts)
+        hears = any(isinstance(part, Audio) for part in parts)
+        if not hears or (sees and not self.beside_pictures):
             return request
         return replace(request, messages=tuple(self._message(m) for m in request.messages))
 

@@ -49,6 +49,9 @@ class Processor:
     context_tokens: int
     reader: LetterReader | None = None
     """For models that hear by reading letters; None: the thinker reads the tower's embeddings."""
+    reads_beside_pictures: bool = True
+    """Whether a reader reads in conversations with pictures or films too; if not, the thinker gets
+    embeddings there."""
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import pytest
 from mingle.engine.listening import Listener
 from mingle.engine.transcribe import Hints, read_segments
 from mingle.errors import InputError
-from mingle.messages import Audio, Message, Request, Text
+from mingle.messages import Audio, Image, Message, Request, Text, Video
 from mingle.processing.audio import AudioSettings
 from mingle.processing.image import ImageSettings
 from mingle.processing.reading import BeamSettings, LetterReader
@@ -47,10 +47,24 @@ class FakeModel:
         return [scores for _ in recordings]
 
 
-def listener(text: str = "hello world") -> Listener:
+def listener(text: str = "hello world", beside_pictures: bool = True) -> Listener:
     reader = LetterReader(ALPHABET, count_words([("hello world", 1.0)]), BEAM)
     media = MediaSettings(image=IMAGE, video=None, audio=AUDIO)
-    return Listener(model=FakeModel(text), reader=reader, media=media)
+    return Listener(
+        model=FakeModel(text), reader=reader, media=media, beside_pictures=beside_pictures
+    )
+
+
+@pytest.mark.parametrize("shown", [Image, Video])
+def test_beside_pictures_the_thinker_may_hear_for_itself(shown: type[Image | Video]):
+    said = Message(role="user", parts=(Audio(source=TONE),))
+    seen = Message(role="user", parts=(shown(source="picture.png"),))
+    reply = Message(role="assistant", parts=(Text(text="yes"),))
+    request = Request(messages=(seen, reply, said))
+    ears = listener(beside_pictures=False)
+    assert ears.heard(request) is request
+    assert ears.heard(Request(messages=(said,))).messages[0].parts == (Text(text="hello world"),)
+    assert listener().heard(request).messages[2].parts == (Text(text="hello world"),)
 
 
 def test_speech_alone_is_what_the_user_says():

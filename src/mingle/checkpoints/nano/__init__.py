@@ -6,6 +6,7 @@ fetched by `mingle pull nano`.
 
 import sysconfig
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,12 @@ def load_thinker(
 def open_processor(folder: Path, raw: RawConfigs) -> Processor:
     """The processor; its words are in the base's file."""
     base = GgufFile(packages.find(BASE, NAME))
-    reader = (
-        hearing.open_reader(folder, raw[hearing.FILE], raw["audio.json"])
-        if hearing.FILE in raw and "audio.json" in raw
-        else None
-    )
-    return processor.build(base.metadata, read_config(raw[ROOT]), reader)
+    built = processor.build(base.metadata, read_config(raw[ROOT]))
+    if hearing.FILE not in raw or "audio.json" not in raw:
+        return built
+    ears = hearing.read_hearing(raw[hearing.FILE])
+    reader = hearing.open_reader(folder, ears, raw["audio.json"])
+    return replace(built, reader=reader, reads_beside_pictures=ears.way == "words")
 
 
 def assemble(modules: Mapping[str, nn.Module], configs: Mapping[str, Any]) -> OmniModel:

@@ -16,18 +16,24 @@ FILE, WORDS = "hearing.json", "words.npz"
 @dataclass(frozen=True, kw_only=True)
 class Hearing:
     """`way` words: the thinker gets what the ears read. `way` embeddings: it gets the audio
-    tower's embeddings, as in the released model."""
+    tower's embeddings, as in the released model. `way` words_alone: words, and embeddings in
+    conversations that show something."""
 
-    way: Literal["words", "embeddings"]
+    way: Literal["words", "words_alone", "embeddings"]
     beam: BeamSettings
 
 
-def open_reader(folder: Path, hearing: Any, audio: Any) -> LetterReader | None:
-    """The reader, if nano hears by reading. `hearing` and `audio` are the JSON of its files.
+def read_hearing(raw: Any) -> Hearing:
+    """Read `hearing.json`. Raises ConfigError for unknown keys or values."""
+    return typed.read(Hearing, raw, f"{FILE} of nano")
 
-    Raises ConfigError for unknown keys, CheckpointError when the words are missing.
+
+def open_reader(folder: Path, config: Hearing, audio: Any) -> LetterReader | None:
+    """The reader, if nano hears by reading; `audio` is the JSON of its tower.
+
+    Raises ConfigError for a tower that nothing can be read from, CheckpointError when the words
+    are missing.
     """
-    config = typed.read(Hearing, hearing, f"{FILE} of nano")
     if config.way == "embeddings":
         return None
     tower = typed.read(AudioConfig, audio, "audio.json of nano")

@@ -9,7 +9,6 @@ from mingle.processing.audio import AudioSettings
 from mingle.processing.chat import ChatTemplate, MediaTags, RecognitionPrompt
 from mingle.processing.image import ImageSettings
 from mingle.processing.inputs import Processor
-from mingle.processing.reading import LetterReader
 from mingle.processing.tokenizer import Tokenizer
 from mingle.processing.video import VideoSettings
 
@@ -67,9 +66,7 @@ AUDIO = AudioSettings(
 )
 
 
-def build(
-    metadata: Mapping[str, Any], config: NanoConfig, reader: LetterReader | None = None
-) -> Processor:
+def build(metadata: Mapping[str, Any], config: NanoConfig) -> Processor:
     """The processor, its words from the metadata of the base's GGUF. Raises CheckpointError."""
     return Processor(
         tokenizer=Tokenizer(tokenizer_definition(metadata, config.media_tokens)),
@@ -78,7 +75,6 @@ def build(
         video=VIDEO,
         audio=AUDIO,
         context_tokens=config.thinker.max_positions,
-        reader=reader,
     )
 
 

@@ -22,7 +22,8 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     count = effort.of(COUNT)
     talks = held_out(about_picture, count) + held_out(about_film, count)
     parts = ["vision"]
-    if "audio" in assistant.folder.parts and assistant.processor.reader is None:
+    words = assistant.processor.reader is not None and assistant.processor.reads_beside_pictures
+    if "audio" in assistant.folder.parts and not words:
         talks += held_out(spoken_about_picture, count)
         parts.append("audio")
     assistant.need(*parts)
