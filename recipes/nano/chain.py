@@ -59,6 +59,7 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
         ),
         Step(run="eyes", recipe="eyes", overrides=(f"start=[{{source: {runs}/hints, {stem}}}]",)),
         Step(run="senses", recipe="senses", overrides=(f"model.start={nano}",)),
+        Step(run="joint", recipe="joint", overrides=(f"model.start={nano}",)),
         Step(run="image_vae", recipe="image_vae", folder=None),
         Step(
             run="brush",

@@ -158,7 +158,7 @@ def converse(assistant: Assistant, board: Board) -> dict[str, Any]:
         Message(role="user", parts=(Image(source=picture), Text(text=question))),
         Message(role="assistant", parts=(Text(text=first),)),
     ]
-    second = assistant.chat(asked, history=history, max_new_tokens=16).text
+    second = assistant.chat("", audio=[recording], history=history, max_new_tokens=16).text
     board.model(second)
     board.you("make the car purple")
     (edited,) = assistant.edit(picture, "make the car purple", **PAINTING)

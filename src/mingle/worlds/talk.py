@@ -64,10 +64,14 @@ def about_places(rng: np.random.Generator, split: Split) -> Conversation:
 
 def about_film(rng: np.random.Generator, split: Split) -> Conversation:
     """One typed question about one film of 3 or 4 seconds."""
-    film = sample_film(rng, split=split)
-    asked = sample_film_question(rng, film)
-    video = Video(source=list(draw_film(film, SIDE)), frames_per_second=FRAMES_PER_SECOND)
+    asked, video = _film(rng, split)
     return _one(asked, Text(text=asked.text), video)
+
+
+def spoken_about_film(rng: np.random.Generator, split: Split) -> Conversation:
+    """One spoken question about one film."""
+    asked, video = _film(rng, split)
+    return _one(asked, _said(rng, asked.text, split), video)
 
 
 def spoken_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
@@ -79,15 +83,12 @@ def spoken_about_picture(rng: np.random.Generator, split: Split) -> Conversation
 
 def several_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
     """Three questions about one picture that is shown with the first."""
-    scene = _scene(rng, split)
-    messages: list[Message] = []
-    kinds: list[str] = []
-    for turn in range(3):
-        asked = sample_question(rng, scene)
-        shown = (_picture(scene),) if turn == 0 else ()
-        messages += [user(asked.text, *shown), _answer(asked.answer)]
-        kinds.append(f"later {asked.kind}" if turn else asked.kind)
-    return Conversation(messages=tuple(messages), kinds=tuple(kinds))
+    return _turns(rng, split, ("typed", "typed", "typed"))
+
+
+def going_on_by_voice(rng: np.random.Generator, split: Split) -> Conversation:
+    """A question about a picture, typed or spoken, then a spoken one."""
+    return _turns(rng, split, ("typed" if rng.random() < 0.5 else "spoken", "spoken"))
 
 
 def wishing_paint(rng: np.random.Generator, split: Split) -> Conversation:
@@ -118,6 +119,8 @@ CONVERSATIONS: dict[str, Callable[[np.random.Generator, Split], Conversation]] =
     "films": about_film,
     "spoken": spoken_about_picture,
     "several": several_about_picture,
+    "going_on": going_on_by_voice,
+    "spoken_film": spoken_about_film,
     "paint": wishing_paint,
     "dictation": dictation,
 }
@@ -128,8 +131,29 @@ def _scene(rng: np.random.Generator, split: Split) -> Scene:
     return sample_scene(rng, num_things=things, split=split, same_kind=bool(rng.random() < 0.15))
 
 
+def _film(rng: np.random.Generator, split: Split) -> tuple[Question, Video]:
+    film = sample_film(rng, split=split)
+    asked = sample_film_question(rng, film)
+    frames = list(draw_film(film, SIDE))
+    return asked, Video(source=frames, frames_per_second=FRAMES_PER_SECOND)
+
+
 def _picture(scene: Scene) -> Image:
     return Image(source=draw(scene, SIDE).pixels)
+
+
+def _turns(rng: np.random.Generator, split: Split, ways: tuple[str, ...]) -> Conversation:
+    """Questions about one picture that is shown with the first, each typed or spoken."""
+    scene = _scene(rng, split)
+    messages: list[Message] = []
+    kinds: list[str] = []
+    for turn, way in enumerate(ways):
+        asked = sample_question(rng, scene)
+        shown = (_picture(scene),) if turn == 0 else ()
+        question = _said(rng, asked.text, split) if way == "spoken" else Text(text=asked.text)
+        messages += [user(question, *shown), _answer(asked.answer)]
+        kinds.append(f"later {asked.kind}" if turn else asked.kind)
+    return Conversation(messages=tuple(messages), kinds=tuple(kinds))
 
 
 def _said(rng: np.random.Generator, text: str, split: Split) -> Audio:

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-SPOKEN = {"spoken": {Audio, Image}, "dictation": {Audio}}
+SPOKEN = {
+    "spoken": {Audio, Image},
+    "going_on": {Audio, Image},
+    "spoken_film": {Audio, Video},
+    "dictation": {Audio},
+}
 
 
 def needs_voices():
