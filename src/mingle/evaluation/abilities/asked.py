@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,10 +43,10 @@ def ask_all(assistant: Assistant, questions: Sequence[Sequence[Message]]) -> lis
 def outcomes(
     assistant: Assistant, asked: Sequence[Conversation]
 ) -> tuple[list[tuple[str, bool]], list[str]]:
-    """Of conversations with one answer: its kind and whether it was right; and what was said."""
+    """Of each conversation's last answer its kind, and whether it was right; and what was said."""
     said = ask_all(assistant, [one.messages[:-1] for one in asked])
     rights = [
-        (one.kinds[0], same(answer, one.answers[0]))
+        (one.kinds[-1], same(answer, one.answers[-1]))
         for one, answer in zip(asked, said, strict=True)
     ]
     return rights, said
@@ -69,19 +70,18 @@ def figures_of(
     kinds = sorted({kind for kind, _ in outcomes})
     sets = {"all": [right for _, right in outcomes]}
     sets |= {kind: [right for other, right in outcomes if other == kind] for kind in kinds}
-    figures: list[Figure] = []
-    for name, rights in sets.items():
-        value, low, high = share(rights)
-        figures.append(
-            Figure(
-                name=f"right answers: {name}",
-                value=value,
-                low=low,
-                high=high,
-                count=len(rights),
-                better="higher",
-                bar=bar if name == "all" else None,
-                goal=goal if name == "all" else None,
-            )
-        )
-    return figures
+    first, *others = (figure_of(name, rights) for name, rights in sets.items())
+    return [replace(first, bar=bar, goal=goal), *others]
+
+
+def figure_of(name: str, rights: Sequence[bool]) -> Figure:
+    """The share of right answers to one set of questions."""
+    value, low, high = share(rights)
+    return Figure(
+        name=f"right answers: {name}",
+        value=value,
+        low=low,
+        high=high,
+        count=len(rights),
+        better="higher",
+    )

@@ -3,8 +3,15 @@
 from pathlib import Path
 
 from mingle.engine.assistant import Assistant
-from mingle.evaluation.abilities.asked import ask_all, figures_of, held_out, outcomes, same
-from mingle.evaluation.abilities.figure import Ability, Effort, Figure, share
+from mingle.evaluation.abilities.asked import (
+    ask_all,
+    figure_of,
+    figures_of,
+    held_out,
+    outcomes,
+    same,
+)
+from mingle.evaluation.abilities.figure import Ability, Effort, Figure
 from mingle.messages import Image
 from mingle.worlds.talk import Conversation, about_picture, several_about_picture
 
@@ -44,15 +51,7 @@ def _later(assistant: Assistant, effort: Effort) -> Figure:
     right = [
         same(answer, talk.answers[turn]) for (talk, turn), answer in zip(cases, said, strict=True)
     ]
-    value, low, high = share(right)
-    return Figure(
-        name="right answers: in later turns",
-        value=value,
-        low=low,
-        high=high,
-        count=len(right),
-        better="higher",
-    )
+    return figure_of("in later turns", right)
 
 
 ABILITY = Ability(
