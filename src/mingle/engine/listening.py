@@ -35,7 +35,8 @@ class Listener:
     reader: LetterReader
     media: MediaSettings
     beside_pictures: bool = True
-    """Whether words stand for recordings in requests with pictures or films too."""
+    """Whether words stand too for what is asked by voice alone in requests with pictures or films.
+    If not, the thinker hears it; a recording beside written words is always quoted."""
 
     @property
     def settings(self) -> AudioSettings:
@@ -56,20 +57,21 @@ class Listener:
 
     def heard(self, request: Request) -> Request:
         """The request with words in the place of recordings, unless the thinker hears those."""
-        parts = [part for message in request.messages for part in message.parts]
-        sees = any(isinstance(part, Image | Video) for part in parts)
-        hears = any(isinstance(part, Audio) for part in parts)
-        if not hears or (sees and not self.beside_pictures):
+        if not any(isinstance(part, Audio) for m in request.messages for part in m.parts):
             return request
-        return replace(request, messages=tuple(self._message(m) for m in request.messages))
+        shown = any(isinstance(part, Image | Video) for m in request.messages for part in m.parts)
+        hears = shown and not self.beside_pictures
+        return replace(request, messages=tuple(self._message(m, hears) for m in request.messages))
 
-    def _message(self, message: Message) -> Message:
-        return replace(message, parts=tuple(self._part(part, message) for part in message.parts))
+    def _message(self, message: Message, hears: bool) -> Message:
+        written = any(isinstance(part, Text) and part.text.strip() for part in message.parts)
+        if hears and not written:
+            return message
+        return replace(message, parts=tuple(self._part(part, written) for part in message.parts))
 
-    def _part(self, part: Part, message: Message) -> Part:
+    def _part(self, part: Part, asked: bool) -> Part:
         """Words alone are what a person says; beside a written question they are quoted."""
         if not isinstance(part, Audio):
             return part
         words = self.read(part)[0].text
-        asked = any(isinstance(other, Text) for other in message.parts)
         return Text(text=f'\nIn the recording somebody says: "{words}"\n' if asked else words)

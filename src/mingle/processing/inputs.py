@@ -50,8 +50,8 @@ class Processor:
     reader: LetterReader | None = None
     """For models that hear by reading letters; None: the thinker reads the tower's embeddings."""
     reads_beside_pictures: bool = True
-    """Whether a reader reads in conversations with pictures or films too; if not, the thinker gets
-    embeddings there."""
+    """Whether a reader reads what is asked by voice in conversations with pictures or films too; if
+    not, the thinker gets embeddings there."""
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

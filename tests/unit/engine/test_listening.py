@@ -62,7 +62,10 @@ def test_beside_pictures_the_thinker_may_hear_for_itself(shown: type[Image | Vid
     reply = Message(role="assistant", parts=(Text(text="yes"),))
     request = Request(messages=(seen, reply, said))
     ears = listener(beside_pictures=False)
-    assert ears.heard(request) is request
+    assert ears.heard(request) == request
+    asked = Message(role="user", parts=(Text(text="Who speaks?"), *said.parts))
+    _, quoted = ears.heard(Request(messages=(seen, asked))).messages[1].parts
+    assert "hello world" in quoted.text
     assert ears.heard(Request(messages=(said,))).messages[0].parts == (Text(text="hello world"),)
     assert listener().heard(request).messages[2].parts == (Text(text="hello world"),)
 

@@ -16,8 +16,8 @@ FILE, WORDS = "hearing.json", "words.npz"
 @dataclass(frozen=True, kw_only=True)
 class Hearing:
     """`way` words: the thinker gets what the ears read. `way` embeddings: it gets the audio
-    tower's embeddings, as in the released model. `way` words_alone: words, and embeddings in
-    conversations that show something."""
+    tower's embeddings, as in the released model. `way` words_alone: words, and embeddings of
+    what is asked by voice in conversations that show something."""
 
     way: Literal["words", "words_alone", "embeddings"]
     beam: BeamSettings
