@@ -7,7 +7,7 @@ import mingle
 MEDIA = Path(__file__).parents[1] / "models" / "nano" / "demo"
 
 with mingle.load("nano") as assistant:
-    for question in ("What colour is the car?", "How many stars are there?"):
+    for question in ("What colour is the car?", "Is there a dog in the picture?"):
         reply = assistant.chat(question, images=[MEDIA / "picture.png"], max_new_tokens=16)
         print(question, reply.text)
     question = "What came after the dog?"
