@@ -10,11 +10,10 @@ from mingle.checkpoints import packages
 from mingle.checkpoints.load import open_model
 from mingle.checkpoints.nano import BASE, NAME
 from mingle.errors import CheckpointError
-from mingle.messages import Audio, Image, Modality, Request, Text, user
+from mingle.messages import Audio, Image, Message, Modality, Request, Text, user
 from mingle.training.streams import Batch
 from mingle.training.tasks.senses import SensesModel, SensesTask
 from mingle.worlds import talk
-from mingle.worlds.questions import Question
 
 pytestmark = pytest.mark.slow
 LEARN = ("experts", "routers.image", "routers.audio", "routers.about_media", "omni.audio.projector")
@@ -24,10 +23,9 @@ def drawn_and_said(rng: np.random.Generator, split: str) -> talk.Conversation:
     """A picture, a recording and typed words: noise does where no voice is installed."""
     picture = rng.integers(256, size=(64, 64, 3), dtype=np.uint8)
     sound = rng.normal(size=16_000).astype(np.float32) / 8
-    asked = Question(kind="both", text="What is this?", answer="noise")
-    return talk._one(
-        asked, Text(text=asked.text), Image(source=picture), Audio(source=(sound, 16_000))
-    )
+    asked = user("What is this?", Image(source=picture), Audio(source=(sound, 16_000)))
+    answer = Message(role="assistant", parts=(Text(text="noise"),))
+    return talk.Conversation(messages=(asked, answer), kinds=("both",))
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +53,9 @@ def test_every_medium_trains_its_own_router(task: SensesTask, monkeypatch: pytes
     reached = {n for n, p in task.model.named_parameters() if p.grad is not None and p.grad.any()}
     for part in LEARN:
         assert any(part in name for name in reached), part
+    for name, parameter in task.model.named_parameters():
+        if ".experts." in name:
+            assert not parameter.grad[:2].any(), name  # text's own
     heard = [int((routing.modality == Modality.AUDIO).sum()) for routing in outcome.routings]
     assert heard == [25] * len(heard)  # a second
     experts = torch.cat([r.expert_ids[r.modality == Modality.AUDIO] for r in outcome.routings])

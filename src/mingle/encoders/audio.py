@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mingle.encoders.refiner import Refiner, RefinerConfig
-from mingle.errors import InputError
+from mingle.errors import ConfigError, InputError
 from mingle.nn.attention import Attend, Mask, Packed
 
 EVERYWHERE = Mask(causal=False)
@@ -37,6 +37,10 @@ class AudioConfig:
     projector_depth: int
     out_dim: int
     out_length: float | None
+
+    def __post_init__(self) -> None:
+        if self.out_length is not None and self.out_length <= 0:
+            raise ConfigError(f"out_length is {self.out_length}; expected more than 0, or null")
 
     def num_embeddings(self, num_mel_frames: int) -> int:
         """Embeddings that a recording becomes: halved, then joined by the strides."""
@@ -74,9 +78,7 @@ class AudioEncoder(nn.Module):
     ) -> list[Float[Tensor, "_ out_dim"]]:
         """One tensor of embeddings for each recording; raises InputError for one too long."""
         joined = self.project(self.refine(self.encode(recordings)))
-        if (length := self.config.out_length) is None:
-            return joined
-        return [F.normalize(x, dim=-1) * length for x in joined]
+        return [self.scale(x) for x in joined]
 
     def encode(self, recordings: Sequence[Float[Tensor, "_ mels"]]) -> list[Float[Tensor, "_ dim"]]:
         """Frames of 20 ms, as the tower gives them."""
@@ -100,6 +102,11 @@ class AudioEncoder(nn.Module):
         for layer in self.projector:
             x = layer(F.gelu(x))
         return list(x.split([piece.shape[0] for piece in pieces]))
+
+    def scale(self, joined: Float[Tensor, "*_ out_dim"]) -> Float[Tensor, "*_ out_dim"]:
+        """Embeddings of the configured length."""
+        length = self.config.out_length
+        return joined if length is None else F.normalize(joined, dim=-1) * length
 
     def _frames(self, mels: Float[Tensor, "_ mels"]) -> Float[Tensor, "_ dim"]:
         x = F.gelu(self.conv1(mels.T[None]))

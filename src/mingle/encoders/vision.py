@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mingle.encoders.grids import Grid, grid_angles, in_blocks
 from mingle.encoders.stem import Stem, StemConfig
+from mingle.errors import ConfigError
 from mingle.nn.attention import Attend, Mask, Packed
 from mingle.nn.rope import Rotation, inverse_frequencies, rotate, rotation
 
@@ -43,6 +44,10 @@ class VisionConfig:
     out_dim: int
     out_length: float
     stem: StemConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.out_length <= 0:
+            raise ConfigError(f"out_length is {self.out_length}; expected more than 0")
 
     @property
     def patch_values(self) -> int:

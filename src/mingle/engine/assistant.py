@@ -129,7 +129,7 @@ class Assistant:
             model=self.model,
             reader=reader,
             media=self.processor.media,
-            beside_pictures=self.processor.reads_beside_pictures,
+            beside_pictures=self.processor.reads(shown=True),
         )
 
     @cached_property

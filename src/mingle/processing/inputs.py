@@ -53,6 +53,10 @@ class Processor:
     """Whether a reader reads what is asked by voice in conversations with pictures or films too; if
     not, the thinker gets embeddings there."""
 
+    def reads(self, *, shown: bool) -> bool:
+        """Whether words stand for what is asked by voice, where something is `shown` or not."""
+        return self.reader is not None and (self.reads_beside_pictures or not shown)
+
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """The tokens that end an answer."""

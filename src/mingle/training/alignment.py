@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from mingle.processing.audio import AudioSettings, log_mel
-from mingle.worlds.voices import SAMPLE_RATE, VOICES, Phone, Utterance, synthesise
+from mingle.worlds.voices import FLITE, SAMPLE_RATE, Phone, Utterance, synthesise
 
 SETTINGS = AudioSettings(
     sample_rate_hz=SAMPLE_RATE, window=400, hop=160, mels=40, max_seconds=60.0, frames_per_token=1
@@ -18,7 +18,7 @@ FRAME_S = SETTINGS.hop / SAMPLE_RATE
 REACH = 3  # frames; how far a spectrum's change is looked at
 SLOPES = (0, 1, 2)  # steps of the told recording for each frame of the other
 OFF_COST = 0.3  # of a step that is not one for one
-GUIDE = next(voice for voice in VOICES if voice.program == "flite")
+GUIDE = FLITE[0]
 
 
 def with_phones(spoken: Utterance) -> Utterance:

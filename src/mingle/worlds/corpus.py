@@ -14,7 +14,8 @@ import numpy as np
 from mingle.worlds.sentences import deal_sentence
 from mingle.worlds.split import Split
 from mingle.worlds.voices import (
-    HELD_OUT_VOICES,
+    FLITE,
+    UNHEARD,
     VOICES,
     Phone,
     Utterance,
@@ -96,10 +97,9 @@ def sample_utterance(rng: np.random.Generator, config: CorpusConfig, number: int
 def sample_voice(rng: np.random.Generator, config: CorpusConfig) -> Voice:
     """A training voice for the train split; any voice, held-out ones included, otherwise."""
     if config.flite_only or rng.random() > ESPEAK_SHARE:
-        voices = [voice for voice in VOICES if voice.program == "flite"]
-        weights = np.array([WEIGHTS[voice.name] for voice in voices])
-        return voices[rng.choice(len(voices), p=weights / weights.sum())]
+        weights = np.array([WEIGHTS[voice.name] for voice in FLITE])
+        return FLITE[rng.choice(len(FLITE), p=weights / weights.sum())]
     voices = [voice for voice in VOICES if voice.program == "espeak-ng"]
     if config.split == "train":
-        voices = [voice for voice in voices if voice.name not in HELD_OUT_VOICES]
+        voices = [voice for voice in voices if voice not in UNHEARD]
     return voices[rng.integers(len(voices))]

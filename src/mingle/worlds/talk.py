@@ -17,16 +17,13 @@ from mingle.worlds.scenes import Scene, article, draw, sample_scene
 from mingle.worlds.sentences import normalise, sample_sentence
 from mingle.worlds.split import Split
 from mingle.worlds.sprites import COLOURS
-from mingle.worlds.voices import HELD_OUT_VOICES, SAMPLE_RATE, VOICES, Voice, synthesise
+from mingle.worlds.voices import FLITE, SAMPLE_RATE, UNHEARD, VOICES, Voice, synthesise
 
 SIDE = 64  # pixels
 MOST = 5  # things in a picture
 WRITE_DOWN = "Write down what is said."
-UNHEARD = tuple(voice for voice in VOICES if voice.name in HELD_OUT_VOICES)
-FLITE = tuple(voice for voice in VOICES if voice.program == "flite")
-ESPEAK = tuple(v for v in VOICES if v.program == "espeak-ng" and v not in UNHEARD)
 VOICES_OF: dict[Split, tuple[tuple[Voice, ...], ...]] = {
-    "train": (FLITE, ESPEAK),
+    "train": (FLITE, tuple(v for v in VOICES if v not in (*FLITE, *UNHEARD))),
     "held_out": (UNHEARD,),
 }
 
@@ -83,12 +80,12 @@ def spoken_about_picture(rng: np.random.Generator, split: Split) -> Conversation
 
 def several_about_picture(rng: np.random.Generator, split: Split) -> Conversation:
     """Three questions about one picture that is shown with the first."""
-    return _turns(rng, split, ("typed", "typed", "typed"))
+    return _turns(rng, split, spoken=(False, False, False))
 
 
 def going_on_by_voice(rng: np.random.Generator, split: Split) -> Conversation:
     """A question about a picture, typed or spoken, then a spoken one."""
-    return _turns(rng, split, ("typed" if rng.random() < 0.5 else "spoken", "spoken"))
+    return _turns(rng, split, spoken=(bool(rng.random() >= 0.5), True))
 
 
 def wishing_paint(rng: np.random.Generator, split: Split) -> Conversation:
@@ -142,23 +139,22 @@ def _picture(scene: Scene) -> Image:
     return Image(source=draw(scene, SIDE).pixels)
 
 
-def _turns(rng: np.random.Generator, split: Split, ways: tuple[str, ...]) -> Conversation:
-    """Questions about one picture that is shown with the first, each typed or spoken."""
+def _turns(rng: np.random.Generator, split: Split, spoken: tuple[bool, ...]) -> Conversation:
+    """Questions about one picture that is shown with the first, each typed or `spoken`."""
     scene = _scene(rng, split)
     messages: list[Message] = []
     kinds: list[str] = []
-    for turn, way in enumerate(ways):
+    for turn, aloud in enumerate(spoken):
         asked = sample_question(rng, scene)
         shown = (_picture(scene),) if turn == 0 else ()
-        question = _said(rng, asked.text, split) if way == "spoken" else Text(text=asked.text)
+        question = _said(rng, asked.text, split) if aloud else Text(text=asked.text)
         messages += [user(question, *shown), _answer(asked.answer)]
         kinds.append(f"later {asked.kind}" if turn else asked.kind)
     return Conversation(messages=tuple(messages), kinds=tuple(kinds))
 
 
 def _said(rng: np.random.Generator, text: str, split: Split) -> Audio:
-    """Spoken in a random room, by flite's voices as often as espeak-ng's; held out: by those that
-    no training hears."""
+    """Spoken in a random room, by a voice of the split: flite's as often as espeak-ng's."""
     voices = VOICES_OF[split][rng.integers(len(VOICES_OF[split]))]
     voice = voices[rng.integers(len(voices))]
     said = synthesise(text, voice, speed=float(rng.uniform(0.9, 1.1)))

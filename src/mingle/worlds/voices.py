@@ -49,6 +49,8 @@ VOICES = (
     ),
 )
 HELD_OUT_VOICES = frozenset({"rp-m7", "us-f4", "sc-f3", "lan-m1"})
+FLITE = tuple(voice for voice in VOICES if voice.program == "flite")
+UNHEARD = tuple(voice for voice in VOICES if voice.name in HELD_OUT_VOICES)  # no training uses them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,14 @@
 """Ears: recordings do not hear each other, lengths are known beforehand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from miniature.tiny import TINY_AUDIO, tiny_audio
+from miniature.tiny import TINY_AUDIO, TINY_VISION, tiny_audio
 
-from mingle.encoders.audio import sinusoids
-from mingle.errors import InputError
+from mingle.encoders.audio import AudioConfig, sinusoids
+from mingle.encoders.vision import VisionConfig
+from mingle.errors import ConfigError, InputError
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}  # fp32
 
@@ -30,6 +33,22 @@ def test_lengths_are_as_announced():
 def test_embeddings_have_unit_length():
     (embedded,) = tiny_audio()([mels(40)])
     torch.testing.assert_close(embedded.norm(dim=-1), torch.ones(10))
+
+
+@pytest.mark.parametrize("length", [2.5, None])
+def test_embeddings_have_the_configured_length(length: float | None):
+    encoder = tiny_audio()
+    raw = encoder.project(encoder.refine(encoder.encode([mels(9)])))[0]
+    encoder.config = replace(TINY_AUDIO, out_length=length)
+    found = encoder([mels(9)])[0]
+    wanted = raw if length is None else raw / raw.norm(dim=-1, keepdim=True) * length
+    torch.testing.assert_close(found, wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("config", [TINY_AUDIO, TINY_VISION])
+def test_embeddings_without_a_length_are_refused(config: AudioConfig | VisionConfig):
+    with pytest.raises(ConfigError, match="expected more than 0"):
+        replace(config, out_length=-1.0)
 
 
 def test_a_recording_that_is_too_long_is_refused_with_both_lengths():

@@ -38,5 +38,7 @@ def open_reader(folder: Path, config: Hearing, audio: Any) -> LetterReader | Non
         return None
     tower = typed.read(AudioConfig, audio, "audio.json of nano")
     if tower.refiner is None:
-        raise ConfigError(f"{FILE} of nano says words, but audio.json has no refiner to read them")
+        raise ConfigError(
+            f"{FILE} of nano says {config.way}, but audio.json has no refiner to read them"
+        )
     return LetterReader(tower.refiner.alphabet, read_words(folder / WORDS), config.beam)

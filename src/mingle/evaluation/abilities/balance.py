@@ -22,8 +22,7 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     count = effort.of(COUNT)
     talks = held_out(about_picture, count) + held_out(about_film, count)
     parts = ["vision"]
-    words = assistant.processor.reader is not None and assistant.processor.reads_beside_pictures
-    if "audio" in assistant.folder.parts and not words:
+    if "audio" in assistant.folder.parts and not assistant.processor.reads(shown=True):
         talks += held_out(spoken_about_picture, count)
         parts.append("audio")
     assistant.need(*parts)

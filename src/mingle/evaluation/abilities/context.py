@@ -10,7 +10,7 @@ from mingle.evaluation.abilities.recognition import Heard, error_rate
 from mingle.worlds.names import NamedSentence, sample_named
 from mingle.worlds.rooms import distort
 from mingle.worlds.sentences import normalise
-from mingle.worlds.voices import HELD_OUT_VOICES, SAMPLE_RATE, VOICES, synthesise
+from mingle.worlds.voices import FLITE, SAMPLE_RATE, UNHEARD, synthesise
 
 SEED = 20_261
 SENTENCES = 120
@@ -48,9 +48,7 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
 
 
 def _speak(rng: np.random.Generator, sentence: NamedSentence) -> np.ndarray:
-    voices = [
-        voice for voice in VOICES if voice.name in HELD_OUT_VOICES or voice.program == "flite"
-    ]
+    voices = (*FLITE, *UNHEARD)
     voice = voices[rng.integers(len(voices))]
     return distort(rng, synthesise(sentence.text, voice).samples)
 

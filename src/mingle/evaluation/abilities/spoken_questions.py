@@ -5,8 +5,8 @@ from mingle.evaluation.abilities.asked import figure_of, figures_of, held_out, o
 from mingle.evaluation.abilities.figure import Ability, Effort, Figure
 from mingle.worlds.talk import going_on_by_voice, spoken_about_film, spoken_about_picture
 
-COUNT = 120
-FEWER = (("in a second turn", going_on_by_voice), ("about films", spoken_about_film))
+COUNT, FEWER = 120, 60
+OTHERS = (("in a second turn", going_on_by_voice), ("about films", spoken_about_film))
 
 
 def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
@@ -14,8 +14,8 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     films."""
     asked = held_out(spoken_about_picture, effort.of(COUNT))
     figures = figures_of(outcomes(assistant, asked)[0], bar=None, goal=None)
-    for name, draw in FEWER:
-        rights, _ = outcomes(assistant, held_out(draw, effort.of(60)))
+    for name, draw in OTHERS:
+        rights, _ = outcomes(assistant, held_out(draw, effort.of(FEWER)))
         figures.append(figure_of(name, [right for _, right in rights]))
     return figures
 

@@ -14,7 +14,7 @@ from mingle.evaluation.speaker_judge import NAME, RATE_HZ, SpeakerJudge
 from mingle.processing.pitch import track_pitch
 from mingle.talker.instruction import Style
 from mingle.talker.voice import Voice as SpokenBy
-from mingle.worlds.voices import HELD_OUT_VOICES, VOICES, Voice, synthesise
+from mingle.worlds.voices import FLITE, UNHEARD, Voice, synthesise
 
 SPOKEN = 10  # sentences of each voice, of each clone, and at each speed and pitch
 KNOWN_BY = 6  # recordings that the judge knows a voice by
@@ -39,8 +39,7 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
     own = [speech.voice(name) for name in list(speech.files.presets)[:NUM_VOICES]]
     clones = [
         speech.voices.clone([(synthesise(texts[-1], voice).samples, RATE_HZ)], name=voice.name)
-        for voice in VOICES
-        if voice.name in HELD_OUT_VOICES
+        for voice in UNHEARD
     ]
     figures = []
     for title, voices, bar, goal in (
@@ -67,7 +66,7 @@ def measure(assistant: Assistant, effort: Effort) -> list[Figure]:
 
 def _others() -> list[Voice]:
     """Whom a recording may be taken for: every voice that nano learned, and those held out."""
-    return [v for v in VOICES if v.program == "flite" or v.name in HELD_OUT_VOICES]
+    return [*FLITE, *UNHEARD]
 
 
 def _known_by(judge: SpeakerJudge, voice: Voice, texts: Sequence[str]) -> np.ndarray:

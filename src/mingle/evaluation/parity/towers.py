@@ -84,7 +84,7 @@ def listen(encoder: AudioEncoder, feats: Tensor, lengths: Tensor) -> dict[str, T
         "encoder_out_segments": torch.stack(encoded),
         "proj_out_segments": torch.stack(projected),
         "wrapped": wrapped,
-        "normalized": F.normalize(wrapped, dim=-1) if encoder.config.out_length else wrapped,
+        "normalized": encoder.scale(wrapped),
         "lengths": embedded,
     }
 

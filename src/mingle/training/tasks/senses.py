@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from mingle.checkpoints.load import ModelFolder, open_model
 from mingle.checkpoints.nano import ROOT, hearing, trained
 from mingle.checkpoints.nano.additions import EMBEDDING, PART, extract
+from mingle.checkpoints.nano.config import NanoConfig
 from mingle.checkpoints.nano.parts import whisper_encoder
 from mingle.errors import ConfigError
 from mingle.messages import Modality, Request, user
 from mingle.model import OmniModel, text_modality
 from mingle.nn.attention import Behind, Cached
 from mingle.nn.cache import KVCache
+from mingle.nn.moe import Experts
 from mingle.processing.inputs import Processor, Prompt
 from mingle.thinker.positions import position_ids
 from mingle.training import losses
@@ -100,6 +102,9 @@ class SensesTask(Task):
         same = [int(a) == int(b) for a, b in zip(*ids, strict=True)]
         self.opening: tuple[int, ...] = tuple(ids[0][: same.index(False)].tolist())
         self.opened: KVCache | None = None
+        config = self.folder.config["thinker"]
+        if isinstance(config, NanoConfig):
+            _hold_first_experts(omni.thinker, config.text_experts)
         return Senses(omni)
 
     def batches(self, data: SensesData, draw: Draw) -> Iterator[Batch]:
@@ -272,6 +277,19 @@ class SensesTask(Task):
                 values.append(next(coming[span.kind]))
             offset += one.length - one.first
         return hidden.index_copy(0, torch.cat(rows), torch.cat(values)), modality
+
+
+def _hold_first_experts(thinker: nn.Module, count: int) -> None:
+    """No gradient for each layer's first `count` experts. They are text's, and the mark that opens
+    a medium is text still."""
+
+    def held(gradient: Tensor) -> Tensor:
+        return torch.cat((torch.zeros_like(gradient[:count]), gradient[count:]))
+
+    for module in thinker.modules():
+        if isinstance(module, Experts):
+            for parameter in module.parameters():
+                parameter.register_hook(held)
 
 
 def _mixture(sources: dict[str, float]) -> tuple[list[str], np.ndarray]:

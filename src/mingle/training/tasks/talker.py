@@ -30,7 +30,7 @@ from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.worlds import pronunciations
 from mingle.worlds.corpus import CorpusConfig, build_shard, read_shard
-from mingle.worlds.voices import VOICES, Utterance, Voice, synthesise
+from mingle.worlds.voices import FLITE, Utterance, Voice, synthesise
 
 MOST_NOISE = 0.4  # on the latents before, in widths: the voice must bear its own errors
 SPAN_S = 8.0  # longer recordings are left out
@@ -162,9 +162,7 @@ class TalkerTask(Task):
         """
         trained.write_part(folder, "talker", self.config, self.model.state_dict())
         vectors = {
-            voice.name: [round(number, 4) for number in self._vector(voice)]
-            for voice in VOICES
-            if voice.program == "flite"
+            voice.name: [round(number, 4) for number in self._vector(voice)] for voice in FLITE
         }
         (folder / parts.VOICES).write_text(json.dumps(vectors) + "\n", encoding="utf-8")
         if not (folder / parts.PRONUNCIATIONS).exists():
