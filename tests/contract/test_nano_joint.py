@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mingle.checkpoints import packages
-from mingle.checkpoints.load import open_model
-from mingle.checkpoints.nano import BASE, NAME
-from mingle.errors import CheckpointError
+from mingle.checkpoints.nano import NAME
 from mingle.messages import Audio, Image, Message, Modality, Request, Text, user
 from mingle.training.streams import Batch
 from mingle.training.tasks.senses import SensesModel, SensesTask
@@ -29,11 +26,7 @@ def drawn_and_said(rng: np.random.Generator, split: str) -> talk.Conversation:
 
 
 @pytest.fixture(scope="module")
-def task() -> SensesTask:
-    try:
-        packages.find(BASE, NAME)
-    except CheckpointError as error:
-        pytest.skip(str(error))
+def task(nano_itself) -> SensesTask:
     return SensesTask(SensesModel(start=NAME, parts=("thinker", "vision", "audio")))
 
 
@@ -77,11 +70,11 @@ def test_what_was_learned_is_read_back(
     assert read == pytest.approx(changed, abs=5e-3)  # stored in fp16
 
 
-def test_embeddings_of_sound_are_as_long_as_words(task: SensesTask):
+def test_embeddings_of_sound_are_as_long_as_words(nano_itself):
     sound = np.random.default_rng(1).normal(size=16_000).astype(np.float32)
-    prompt = task.processor.prepare(
+    prompt = nano_itself.processor.prepare(
         Request(messages=(user("What is this?", Audio(source=(sound, 16_000))),))
     )
-    (embedded,) = open_model(NAME).load(("thinker", "audio")).encode_recordings(prompt.recordings)
+    (embedded,) = nano_itself.need("audio").encode_recordings(prompt.recordings)
     lengths = embedded.norm(dim=-1)
     torch.testing.assert_close(lengths, torch.full_like(lengths, 2.5))
