@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -47,11 +48,16 @@ class OmniModel(nn.Module):
         painter: nn.Module | None = None,
     ):
         super().__init__()
-        self.thinker = thinker
+        self._modules["thinker"] = thinker
         self.vision = vision
         self.audio = audio
         self.talker = talker
         self.painter = painter
+
+    @property
+    def thinker(self) -> Thinker:
+        """The language model; protocols find a property, but since Python 3.12 no submodule."""
+        return cast(Thinker, self._modules["thinker"])
 
     def embed(
         self, prompt: Prompt, queries: Float[Tensor, "queries dim"] | None = None

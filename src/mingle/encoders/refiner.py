@@ -50,7 +50,8 @@ class Refiner(nn.Module):
             F.pad(x, (0, 0, 0, -len(x) % stride)).reshape(-1, self.join.in_features) for x in frames
         ]
         lengths = [len(x) for x in whole]
-        x, places = self.join(torch.cat(whole)), self._places(lengths)
+        x = self.join(torch.cat(whole))
+        places = self._places(lengths).to(x.device)
         for layer in self.layers:
             x = layer(x, places)
         return list(self.norm(x).split(lengths))

@@ -146,7 +146,7 @@ def attention(
         if mask.window is not None and mask.causal:
             keys, values = keys[:, :, -mask.window :], values[:, :, -mask.window :]
         grouped = queries.reshape(queries.shape[0], kv_heads, heads // kv_heads, -1)
-        return F.scaled_dot_product_attention(grouped, keys, values).view_as(queries)
+        return F.scaled_dot_product_attention(grouped, keys, values).reshape(queries.shape)
     if mask.causal and new < total:  # the same for several: a long cache is not copied
         allowed = _causal(new, total, mask.window, queries.device).repeat(heads // kv_heads, 1)
         grouped = queries.reshape(queries.shape[0], kv_heads, -1, queries.shape[3])

@@ -140,6 +140,6 @@ class QueryKeyNorm(nn.Module):
         return normed * torch.cat(scales)
 
 
-def positions_of(lengths: tuple[int, ...]) -> Int[Tensor, " tokens"]:
+def positions_of(lengths: tuple[int, ...], device: torch.device) -> Int[Tensor, " tokens"]:
     """0, 1, 2, ... for each of the packed sequences."""
-    return torch.cat([torch.arange(length) for length in lengths])
+    return torch.cat([torch.arange(length) for length in lengths]).to(device)

@@ -97,7 +97,7 @@ class Connector(nn.Module):
         ]
         lengths = tuple(len(row) for row in rows)
         x = torch.cat(rows)
-        x = self.decoder(x, positions_of(lengths).to(x.device), Packed(lengths))
+        x = self.decoder(x, positions_of(lengths, x.device), Packed(lengths))
         answers = [
             torch.cat((row[len(row) - self.num_places :], row[: len(item)][-self.num_queries :]))
             for row, item in zip(x.split(lengths), words, strict=True)  # -0: all

@@ -161,7 +161,7 @@ class AudioEncoder(nn.Module):
     ) -> Float[Tensor, "latents moments"]:
         """Mean and raw scale side by side, before the softplus."""
         hidden = self.frame_mix(self.frame_in(frames))
-        positions = positions_of(lengths).to(frames.device)
+        positions = positions_of(lengths, frames.device)
         hidden = self.backbone(hidden, positions, Packed(lengths))
         if self.summarizer is not None:
             hidden = self.summarizer(hidden, lengths)
@@ -184,7 +184,7 @@ class PatchSummarizer(nn.Module):
         patches = [self._patches(part) for part in hidden.split(lengths)]
         counts = tuple(part.shape[0] * (size + 1) for part in patches)
         tokens = torch.cat(patches).flatten(0, 1)
-        positions = positions_of(counts).to(tokens.device)
+        positions = positions_of(counts, tokens.device)
         summarized = self.backbone(tokens, positions, Packed(counts))
         return summarized.unflatten(0, (-1, size + 1))[:, -1]
 
@@ -230,4 +230,4 @@ class AudioDecoder(nn.Module):
         self, frames: Float[Tensor, "frames dim"], lengths: tuple[int, ...]
     ) -> Float[Tensor, "frames dim"]:
         """What the transformer makes of packed frames; `head` turns it into a spectrum."""
-        return self.backbone(frames, positions_of(lengths).to(frames.device), Packed(lengths))
+        return self.backbone(frames, positions_of(lengths, frames.device), Packed(lengths))

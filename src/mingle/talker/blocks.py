@@ -46,7 +46,7 @@ class Blocks(nn.Module):
         self, x: Float[Tensor, "tokens dim"], lengths: tuple[int, ...], attend: Attend
     ) -> Float[Tensor, "tokens dim"]:
         frequencies = inverse_frequencies(self.config.head_dim, ROPE_THETA).to(x.device)
-        angles = positions_of(lengths).to(x.device)[:, None] * frequencies
+        angles = positions_of(lengths, x.device)[:, None] * frequencies
         for layer in self.layers:
             x = layer(x, angles, attend)
         return x

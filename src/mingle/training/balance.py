@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from mingle.errors import ConfigError
@@ -36,13 +36,14 @@ class Balance:
     bias_step: float | None = 0.001  # the released code's step
     experts: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def among(self, num_experts: int) -> Bool[Tensor, "modalities experts"]:
-        """Which experts each modality's tokens are spread over."""
+    def among(self, like: Shaped[Tensor, "*_ experts"]) -> Bool[Tensor, "modalities experts"]:
+        """Which experts each modality's tokens are spread over; on the device of `like`."""
+        num_experts = like.shape[-1]
         mask = torch.ones(KINDS, num_experts, dtype=torch.bool)
         for kind in Modality:
             if (chosen := self.experts.get(kind.name.lower())) is not None:
                 mask[kind] = torch.isin(torch.arange(num_experts), torch.tensor(chosen).long())
-        return mask
+        return mask.to(like.device)
 
 
 class Balancer:
@@ -71,7 +72,7 @@ class Balancer:
     def step(self) -> None:
         """Move the biases by the loads counted since the last step."""
         if self.held is not None and self.balance.bias_step is not None:
-            among = self.balance.among(self.held.shape[-1])
+            among = self.balance.among(self.held)
             move_biases(self.routers, self.held, self.balance.bias_step, among)
         self.last, self.held = self.held, None
 
@@ -79,7 +80,7 @@ class Balancer:
         """The violations of the last step, by layer and modality; empty before any step."""
         if self.last is None:
             return {}
-        return violations(self.last, self.balance.among(self.last.shape[-1]))
+        return violations(self.last, self.balance.among(self.last))
 
 
 def loads(routings: Sequence[Routing]) -> Int[Tensor, "layers modalities experts"]:
@@ -106,7 +107,7 @@ def auxiliary_loss(
         torch.arange(len(lengths)), torch.tensor(lengths), output_size=sum(lengths)
     ).to(routings[0].logits.device)
     for layer, routing in enumerate(routings):
-        among = balance.among(routing.logits.shape[-1]).to(routing.logits.device)
+        among = balance.among(routing.logits)
         scores = routing.logits.sigmoid() * among[routing.modality]
         scores = scores / scores.sum(-1, keepdim=True).clamp(min=1e-20)
         if balance.sequence:

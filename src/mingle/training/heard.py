@@ -75,5 +75,5 @@ def _encoded(encode: Encode, recordings: Sequence[np.ndarray]) -> list[Tensor]:
     for start in range(0, len(order), TOGETHER):
         group = order[start : start + TOGETHER]
         for i, x in zip(group, encode([mels[i] for i in group]), strict=True):
-            frames[i] = x.half().clone()
+            frames[i] = x.half().cpu().clone()
     return [frames[i] for i in range(len(mels))]

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint as recomputed
 from tqdm import tqdm
 
@@ -157,7 +156,8 @@ class Loop:
 
     def _step(self, learner: Learner, stream: Iterator[Batch]) -> None:
         progress, stage = self.progress, learner.stage
-        batches = [_on(self.recipe.device, next(stream)) for _ in range(stage.accumulate)]
+        drawn = [next(stream) for _ in range(stage.accumulate)]
+        batches = [replace(one, data=self.task.here(one.data)) for one in drawn]
         totals = totals_of(batches, stage.losses)
         if not self.flops_per_step:
             self._measure(stage, batches, totals)
@@ -353,13 +353,6 @@ def _recompute(model: torch.nn.Module, stage: Stage) -> Callable[[], None]:
             del module.forward
 
     return undo
-
-
-def _on(device: str, batch: Batch) -> Batch:
-    if device == "cpu":
-        return batch
-    moved = pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), batch.data)
-    return replace(batch, data=moved)
 
 
 def _check_names(losses: Mapping[str, Tensor], stage: Stage) -> None:

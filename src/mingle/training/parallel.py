@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.utils import _pytree as pytree
 
 from mingle.errors import ConfigError
-from mingle.nn.moe import Experts, Routing, expert_by_expert, grouped
+from mingle.nn.moe import Experts, Routing, through_experts
 from mingle.training import ranks
 from mingle.training.names import modules_matching
 from mingle.training.recipe import Parallel
@@ -152,8 +152,7 @@ def _travelling(
     by_expert = traffic.expert_of_row.argsort(stable=True)
     counts = traffic.expert_of_row.bincount(minlength=gate_up.shape[0])
     if len(rows):
-        compute = grouped if rows.is_cuda else expert_by_expert
-        rows = compute(rows[by_expert], gate_up, down, counts)[by_expert.argsort()]
+        rows = through_experts(rows[by_expert], gate_up, down, counts)[by_expert.argsort()]
     else:  # no work here, but the gradients of idle experts are zeros, not missing
         rows = rows + 0 * (gate_up.sum() + down.sum())
     rows = cast(Tensor, _AllToAll.apply(rows, traffic.received, traffic.sent, group))

@@ -1,17 +1,20 @@
 """What a recipe trains: a task owns a model, makes batches for it and says what the losses are."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from mingle.checkpoints.mapping import Rule
 from mingle.nn.moe import Routing
 from mingle.training.streams import Batch, Draw
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,15 @@ class Task:
         """Held-out figures, without gradients; may write samples into `folder`."""
         return {}
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def here(self, value: T) -> T:
+        """The same with every tensor in it on the model's device: what `batches` makes is not."""
+        return moved(value, self.device)
+
     def rules(self) -> tuple[Rule, ...]:
         """The official names of the model's weights, for adapters; none: they keep ours."""
         return ()
@@ -68,6 +80,20 @@ class Task:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(tensors, folder / "model.safetensors")
+
+
+def moved(value: T, device: torch.device) -> T:
+    """The same containers and dataclasses with their tensors on the device."""
+
+    def leaf(item: Any) -> Any:
+        if isinstance(item, Tensor):
+            return item.to(device)
+        if is_dataclass(item) and not isinstance(item, type):
+            inside = {one.name: getattr(item, one.name) for one in fields(item) if one.init}
+            return replace(item, **moved(inside, device))
+        return item
+
+    return pytree.tree_map(leaf, value)
 
 
 class Pass(nn.Module):

@@ -129,7 +129,8 @@ def _stages(connector: Connector, hidden: Sequence[Tensor]) -> Mapping[str, Tens
     """The connector's stages one by one, and its whole."""
     rows = [connector.proj_in(item) for item in hidden]
     lengths = tuple(len(row) for row in rows)
-    states = connector.decoder(torch.cat(rows), positions_of(lengths), Packed(lengths))
+    x = torch.cat(rows)
+    states = connector.decoder(x, positions_of(lengths, x.device), Packed(lengths))
     return {
         "query_hidden": torch.stack(list(hidden)),
         "proj_in_out": torch.stack(rows),

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from mingle.talker.audio_vae import AudioVae, AudioVaeConfig, Posterior
 from mingle.training import losses
+from mingle.training.chance import normal
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.worlds.corpus import CorpusConfig, build_shard, read_shard
@@ -61,7 +62,7 @@ class AudioVaeTask(Task):
         """`spectra` as losses.spectral, `wave` the L1 of samples, `kl` in nats a latent number."""
         waves = batch.data
         posterior = self._encode(waves)
-        noise = torch.randn(posterior.mean.shape, generator=generator)
+        noise = normal(posterior.mean.shape, generator)
         made = self._decode(posterior.sample(noise), waves)
         return Outcome(
             losses={
@@ -79,12 +80,13 @@ class AudioVaeTask(Task):
 
         rng, length = np.random.default_rng(0), self._cut(data.seconds)
         spoken = list(read_shard(build_shard(data.held_out, 0)))[:64]
-        waves = torch.from_numpy(np.stack([_window(rng, s.samples, length) for s in spoken]))
+        cuts = np.stack([_window(rng, s.samples, length) for s in spoken])
+        waves = self.here(torch.from_numpy(cuts))
         made = self._decode(self._encode(waves).mean, waves)
         folder.mkdir(parents=True, exist_ok=True)
         rate = self.config.sample_rate_hz
         for i in range(8):
-            pair = torch.cat((waves[i], made[i])).clamp(-1, 1)
+            pair = torch.cat((waves[i], made[i])).clamp(-1, 1).cpu()
             soundfile.write(folder / f"original_then_copy_{i}.wav", pair.numpy(), rate)
         return {"spectra": float(losses.spectral(made, waves, WINDOWS, FLOOR))}
 

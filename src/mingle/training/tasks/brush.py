@@ -26,6 +26,7 @@ from mingle.painter.model import Painter
 from mingle.painter.schedule import noise_levels
 from mingle.training import losses
 from mingle.training.captions import Rows
+from mingle.training.chance import normal, uniform
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.training.tasks.brush_lessons import (
@@ -130,6 +131,7 @@ class BrushTask(Task):
         for kind in taught(data):
             rng = np.random.default_rng((11, KINDS.index(kind)))
             drawn, lessons = self.book.draw(rng, kind, 0, "held_out", data)
+            lessons = self.here(lessons)
             tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
             told = self._told(tokens)
             figures[f"layout_{kind}"] = float(self._layout(told, lessons))
@@ -138,7 +140,7 @@ class BrushTask(Task):
                 figures[f"keep_{kind}"] = float(self._keep(tokens, lessons))
             if not data.paints:
                 continue
-            generator = torch.Generator().manual_seed(1)
+            generator = torch.Generator(self.device).manual_seed(1)
             flows = [self._painted(lessons, tokens, data, generator)[0] for _ in range(4)]
             figures[f"flow_{kind}"] = float(torch.stack(flows).mean())
             pictures = self._paint(lessons, tokens)
@@ -180,12 +182,12 @@ class BrushTask(Task):
         if before is not None and lessons.kept is not None:
             kept = _some_of(lessons.kept.repeat_interleave(draws, 0), generator)
             target, counted = torch.where(kept[:, None], before[:, :, 0], target), ~kept
-        heard = torch.rand(count, generator=generator) >= data.condition_drop
+        heard = uniform((count,), generator) >= data.condition_drop
         told = [row for row in tokens for _ in range(draws)]
         asked = [painter.finish(row * hears) for row, hears in zip(told, heard, strict=True)]
-        level = torch.randn(count, generator=generator) * data.time_spread + data.time_mean
+        level = normal((count,), generator) * data.time_spread + data.time_mean
         time = level.sigmoid()
-        start = torch.randn(target.shape, generator=generator)
+        start = normal(target.shape, generator)
         layer = painter.transformer.layers[self.config.hint_layer]
         with _heard(layer) as states:
             velocity = painter.velocity(interpolate(start, target, time), time, asked, before)
@@ -243,7 +245,7 @@ class BrushTask(Task):
         )
         kept = None if before is None else painter.kept(tokens)
         aim = Aim(conditions=tokens, guidance=PREVIEW_GUIDANCE, references=before, kept=kept)
-        start = noise(range(len(tokens)), (channels, rows, columns))
+        start = noise(range(len(tokens)), (channels, rows, columns)).to(self.device)
         return painter.decode(denoise(painter, start, aim, levels=levels))
 
 
@@ -281,7 +283,7 @@ def _some_of(
 ) -> Bool[Tensor, "batch rows columns"]:
     """All that may be kept, less by a rim, or nothing: a painter has to do what is left to it."""
     rim = F.max_pool2d((~kept).float(), 3, 1, 1) > 0
-    chance = torch.rand(len(kept), 1, 1, generator=generator)
+    chance = uniform((len(kept), 1, 1), generator)
     return kept & ~(rim & (chance < RIM)) & (chance >= NOTHING)
 
 

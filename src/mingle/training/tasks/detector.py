@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mingle.checkpoints.nano.trained import write_part
 from mingle.nn.cells import CELL
 from mingle.nn.detector import Detector, DetectorConfig, Maps, find, names_of
+from mingle.training.chance import normal, uniform
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.training.tasks.image_vae import as_tensor
@@ -74,8 +75,8 @@ class DetectorTask(Task):
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """`kinds`, `colours` in nats a cell; `centres` in nats, each centre counting 1."""
         pixels, answers, data = batch.data
-        level = data.noise * torch.rand(len(pixels), 1, 1, 1, generator=generator)
-        pixels = pixels + level * torch.randn(pixels.shape, generator=generator)
+        level = data.noise * uniform((len(pixels), 1, 1, 1), generator)
+        pixels = pixels + level * normal(pixels.shape, generator)
         maps: Maps = self.model(pixels)
         things = answers.kinds > 0
         colours = F.cross_entropy(maps.colours, answers.colours, reduction="none")
@@ -99,7 +100,7 @@ class DetectorTask(Task):
             rng = np.random.default_rng((7, count))
             split = data.splits[0]
             scenes = [sample_scene(rng, num_things=count, split=split) for _ in range(128)]
-            pixels, _ = shown(scenes, data)
+            pixels, _ = self.here(shown(scenes, data))
             found = find(self.model(pixels))
             right = [names_of(f) == names(s) for f, s in zip(found, scenes, strict=True)]
             kinds = [

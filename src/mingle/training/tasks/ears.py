@@ -28,6 +28,7 @@ from mingle.processing.tokenizer import Tokenizer
 from mingle.processing.word_model import count_words, write_words
 from mingle.processing.words import word_errors
 from mingle.training import heard
+from mingle.training.chance import normal
 from mingle.training.heard import Heard
 from mingle.training.pieces import frequent_pieces
 from mingle.training.streams import Batch, Draw, in_order
@@ -154,12 +155,11 @@ class EarsTask(Task):
     def evaluate(self, data: SpeechData, folder: Path) -> dict[str, float]:
         """Error rates of greedy reading: real prompts of unseen texts, and unseen synthetic ones
         by all voices."""
-        encode = self.model.tower.encode
-        real = heard.prompt_shard(encode, data.prompt_folder, "held_out", 0, SHARD)
-        synthetic = heard.shard(encode, data.held_out, 0)[:SYNTHETIC_TESTS]
+        real = heard.prompt_shard(self._encode, data.prompt_folder, "held_out", 0, SHARD)
+        synthetic = heard.shard(self._encode, data.held_out, 0)[:SYNTHETIC_TESTS]
         figures: dict[str, float] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for name, pairs in (("real", real), ("synthetic", synthetic)):
+        for name, pairs in self.here((("real", real), ("synthetic", synthetic))):
             wanted = [text for _, text in pairs]
             letters = [self._read_letters(x.float()) for x, _ in pairs]
             figures[f"{name}/wer"] = _rate(wanted, letters, str.split)
@@ -193,22 +193,25 @@ class EarsTask(Task):
         return self.pieces.join(number - 1 for number in _best(scores))
 
     def _shard(self, data: SpeechData, number: int) -> list[Heard]:
-        encode = self.model.tower.encode
         if number < data.shards:
-            return heard.shard(encode, data.corpus, data.first_shard + number)
+            return heard.shard(self._encode, data.corpus, data.first_shard + number)
         index = number - data.shards
-        return heard.prompt_shard(encode, data.prompt_folder, "train", index, SHARD)
+        return heard.prompt_shard(self._encode, data.prompt_folder, "train", index, SHARD)
+
+    def _encode(self, mels: Sequence[Float[Tensor, "_ bands"]]) -> list[Float[Tensor, "_ dim"]]:
+        return self.model.tower.encode(self.here(mels))
 
 
 def ctc_loss(
     scores: Sequence[Float[Tensor, "_ classes"]], targets: Sequence[Int[Tensor, " _"]]
 ) -> Float[Tensor, ""]:
     """Negative log-likelihood of the targets in nats per unit; impossible targets count 0."""
+    device = scores[0].device
     return F.ctc_loss(
         nn.utils.rnn.pad_sequence(list(scores)),
-        torch.cat(list(targets)),
-        torch.tensor([len(x) for x in scores]),
-        torch.tensor([len(x) for x in targets]),
+        torch.cat(list(targets)).to(device),
+        torch.tensor([len(x) for x in scores], device=device),
+        torch.tensor([len(x) for x in targets], device=device),
         zero_infinity=True,
     )
 
@@ -258,7 +261,7 @@ def _batches(pairs: Sequence[Heard], size: int, rng: np.random.Generator) -> lis
 def _augmented(
     frames: Float[Tensor, "frames dim"], data: SpeechData, generator: torch.Generator
 ) -> Float[Tensor, "frames dim"]:
-    frames = frames + data.noise * torch.randn(frames.shape, generator=generator)
+    frames = frames + data.noise * normal(frames.shape, generator)
     starts = torch.randint(len(frames), (data.masks,), generator=generator).tolist()
     widths = torch.randint(data.mask_frames + 1, (data.masks,), generator=generator).tolist()
     for start, width in zip(starts, widths, strict=True):

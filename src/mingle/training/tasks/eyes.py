@@ -134,7 +134,7 @@ class EyesTask(Task):
         there = labels["kind"] > 0
         found["centre"] = (said["centre"][there] - labels["centre"][there]).square().mean()
         if self.words is not None:
-            wanted = self.words.of(labels)
+            wanted = self.here(self.words).of(labels)
             found["words"] = (1 - F.cosine_similarity(said["embedded"], wanted, dim=-1)).mean()
         return Outcome(losses=found, metrics=_shares(said, labels))
 
@@ -144,7 +144,7 @@ class EyesTask(Task):
         figures: dict[str, float] = {}
         for name, films in (("pictures", 0.0), ("films", 1.0)):
             rng = np.random.default_rng(0)
-            seen = sample_batch(rng, HELD_OUT, "held_out", films=films, tinted=0.0)
+            seen = self.here(sample_batch(rng, HELD_OUT, "held_out", films=films, tinted=0.0))
             said = self.model(seen.patches)
             figures |= {f"{name}/{key}": v for key, v in _shares(said, seen.labels).items()}
             there = seen.labels["kind"] > 0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mingle.painter import backbones
 from mingle.painter.config import AutoencoderConfig
+from mingle.training.chance import normal, uniform
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.worlds.pictures import sample_picture
@@ -56,8 +57,8 @@ class ImageVaeTask(Task):
         """`pixels` and `edges` are L1 plus MSE in units of half the pixel range; `kl` in nats."""
         pixels, data = batch.data
         posterior = backbones.posterior(self.model, pixels)
-        noise = torch.randn(posterior.mean.shape, generator=generator)
-        further = torch.rand(len(pixels), 1, 1, 1, generator=generator) * data.noise
+        noise = normal(posterior.mean.shape, generator)
+        further = uniform((len(pixels), 1, 1, 1), generator) * data.noise
         spread = (posterior.var + further**2).sqrt()
         painted = backbones.to_pixels(self.model, posterior.mean + spread * noise)
         error = painted - pixels
@@ -75,7 +76,7 @@ class ImageVaeTask(Task):
         """PSNR in dB on 128 held-out pictures, the latents' mean and spread; a grid to look at."""
         rng = np.random.default_rng(0)
         pictures = [sample_picture(rng, side=data.side, split="held_out") for _ in range(128)]
-        pixels = as_tensor(np.stack(pictures))
+        pixels = self.here(as_tensor(np.stack(pictures)))
         latents = backbones.posterior(self.model, pixels).mean
         painted = backbones.to_pixels(self.model, latents)
         save_grid(folder / "reconstructions.png", torch.stack((pixels, painted), 1)[:48])
@@ -96,7 +97,7 @@ def as_levels(
 ) -> UInt8[np.ndarray, "batch height width 3"]:
     """[-1, 1], channels first, as 8-bit pixels, channels last."""
     levels = pictures.clamp(-1, 1).add(1).mul(127.5).round().byte()
-    return levels.permute(0, 2, 3, 1).numpy()
+    return levels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def psnr(

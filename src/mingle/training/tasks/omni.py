@@ -28,6 +28,7 @@ from mingle.talker.audio_vae import AudioVae, Posterior
 from mingle.talker.prompt import embed
 from mingle.talker.speech import SpeechModel
 from mingle.training import losses
+from mingle.training.chance import normal, uniform
 from mingle.training.examples import Example, Painting, Preparer, Utterance
 from mingle.training.manifests import Mixture, Quarantine, usable
 from mingle.training.packing import pack
@@ -233,7 +234,7 @@ class OmniTask(Task):
         """Pictures of one size, all with a reference or all without, each noised often."""
         painter, draws = self.painter, data.draws
         target = self._latents([p.pixels for p in paintings]).repeat_interleave(draws, 0)
-        noise = torch.randn(target.shape, generator=generator, device=generator.device)
+        noise = normal(target.shape, generator)
         time = _times(len(target), data.time_shift, generator)
         references = [p.reference for p in paintings if p.reference is not None]
         given = None
@@ -263,14 +264,14 @@ class OmniTask(Task):
             past = torch.cat((latents.new_zeros(history, latents.shape[1]), latents * known))
             before.append(past.unfold(0, history, size)[: len(whole)].transpose(1, 2))
         lengths = tuple(len(row) for row in rows)
-        positions = positions_of(lengths).to(nobody.device)
+        positions = positions_of(lengths, nobody.device)
         hidden = talker(torch.cat(rows), positions, Packed(lengths)).split(lengths)
         state = torch.cat([one[start:] for one, start in zip(hidden, starts, strict=True)])
         last = torch.cat([torch.arange(len(p)) == len(p) - 1 for p in patches]).to(state.device)
         target = torch.cat(patches).repeat(data.draws, 1, 1)
-        noise = torch.randn(target.shape, generator=generator, device=generator.device)
+        noise = normal(target.shape, generator)
         time = _times(len(target), data.time_shift, generator)
-        drop = torch.rand(len(target), generator=generator, device=generator.device)
+        drop = uniform((len(target),), generator)
         condition = state.repeat(data.draws, 1) * (drop >= data.condition_drop)[:, None]
         noisy = interpolate(noise, target, time)
         past = torch.cat(before).repeat(data.draws, 1, 1)
@@ -303,10 +304,7 @@ class OmniTask(Task):
             start = int(_draw(generator) * (spare + 1)) * latent
             cuts.append(one.wave[start : start + crop * latent])
         posteriors = self._encoded(cuts)
-        drawn = [
-            p.sample(torch.randn(p.mean.shape, generator=generator, device=generator.device))
-            for p in posteriors
-        ]
+        drawn = [p.sample(normal(p.mean.shape, generator)) for p in posteriors]
         made = vae.decoder(torch.cat(drawn), [len(one) for one in drawn])
         copies = made.split([len(one) * latent for one in drawn])
         errors = []
@@ -373,12 +371,12 @@ def _queries(example: Example, rows: Tensor) -> Tensor:
 
 
 def _draw(generator: torch.Generator) -> float:
-    return float(torch.rand((), generator=generator, device=generator.device))
+    return float(uniform((), generator))
 
 
 def _times(count: int, shift: float, generator: torch.Generator) -> Float[Tensor, " count"]:
     """Times of noised examples, from 0 (noise) to 1, as a schedule of that shift spreads them."""
-    even = torch.rand(count, generator=generator, device=generator.device)
+    even = uniform((count,), generator)
     return 1 - shifted(1 - even, shift)
 
 

@@ -70,12 +70,13 @@ class PromptedTalkerTask(TalkerTask):
         ]
         lengths = tuple(map(len, rows))
         watched = Watched(lengths)
-        hidden = talker(torch.cat(rows), positions_of(lengths), watched).split(lengths)
+        x = torch.cat(rows)
+        hidden = talker(x, positions_of(lengths, x.device), watched).split(lengths)
         said = [len(one.phones) for one in sentences]  # behind the speaker's row
         state = torch.cat([rows[start:] for rows, start in zip(hidden, said, strict=True)])
         sounding = [_sounding(one, self.config.patch_s) for one in sentences]
         phones = torch.cat([one.phones[at] for one, at in zip(sentences, sounding, strict=True)])
-        last = torch.cat([torch.arange(count) == count - 1 for count in counts])
+        last = self.here(torch.cat([torch.arange(count) == count - 1 for count in counts]))
         return {
             "flow": self._flow(sentences, state, past, drop, generator),
             "stop": losses.stop(talker.stop_head(state), last),
@@ -117,13 +118,14 @@ class Watched(Packed):
             pairs = zip(queries.split(self.lengths), keys.split(self.lengths), strict=True)
             for (asking, offered), rows in zip(pairs, wanted, strict=True):
                 scores = asking[-len(rows) :] @ offered.T / math.sqrt(offered.shape[1])
-                own = torch.arange(len(offered) - len(rows), len(offered))
-                later = torch.arange(len(offered)) > own[:, None]
+                places = torch.arange(len(offered), device=offered.device)
+                later = places > places[-len(rows) :, None]
                 found.append(F.cross_entropy(scores.masked_fill(later, -torch.inf), rows))
         return torch.stack(found).mean()
 
 
 def _sounding(sentence: Sentence, patch_s: float) -> Int[Tensor, " patches"]:
     """Which of its phones sounds in the middle of each patch."""
-    middles = (torch.arange(len(sentence.latents)) + 0.5) * patch_s
+    patches = torch.arange(len(sentence.latents), device=sentence.ends_s.device)
+    middles = (patches + 0.5) * patch_s
     return torch.searchsorted(sentence.ends_s, middles).clamp(max=len(sentence.phones) - 1)

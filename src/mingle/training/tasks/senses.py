@@ -210,7 +210,7 @@ class SensesTask(Task):
         ]
         hidden, modality = self._embed(lessons)
         hidden, routings = self.thinker(
-            hidden, torch.cat(positions, dim=1), modality, Behind(caches, lengths)
+            hidden, self.here(torch.cat(positions, dim=1)), modality, Behind(caches, lengths)
         )
         places, targets, offset = [], [], 0
         for lesson, length in zip(lessons, lengths, strict=True):
@@ -220,7 +220,7 @@ class SensesTask(Task):
                 targets.append(torch.from_numpy(lesson.prompt.ids[start:end]))
             offset += length
         logits = self.thinker.logits(hidden[torch.cat(places)])
-        return logits, torch.cat(targets), routings, lengths
+        return logits, self.here(torch.cat(targets)), routings, lengths
 
     @torch.no_grad()
     def _read_words(self, lessons: Sequence[Lesson]) -> list[KVCache]:
@@ -243,9 +243,10 @@ class SensesTask(Task):
         lengths = [len(ids) for ids in words]
         places = [torch.arange(n) + cache.length for cache, n in zip(caches, lengths, strict=True)]
         attend = Cached(caches, lengths)
-        hidden = self.thinker.embed_tokens(torch.cat(list(words)))
+        hidden = self.thinker.embed_tokens(self.here(torch.cat(list(words))))
         modality = torch.full((sum(lengths),), Modality.TEXT)
-        self.thinker(hidden, torch.cat(places).expand(3, -1), modality, attend)
+        positions = torch.cat(places).expand(3, -1)
+        self.thinker(hidden, *self.here((positions, modality)), attend)
         attend.commit()
 
     def _embed(self, lessons: Sequence[Lesson]) -> tuple[Float[Tensor, "tokens dim"], Tensor]:
@@ -257,9 +258,8 @@ class SensesTask(Task):
             "audio": omni.encode_recordings([x for one in lessons for x in one.prompt.recordings]),
         }
         coming = {kind: iter(items) for kind, items in features.items()}
-        ids = torch.cat(
-            [torch.from_numpy(one.prompt.ids[one.first : one.length]) for one in lessons]
-        )
+        words = [torch.from_numpy(one.prompt.ids[one.first : one.length]) for one in lessons]
+        ids = self.here(torch.cat(words))
         hidden = self.thinker.embed_tokens(ids.clamp(max=self.words - 1))
         own = (ids >= self.words).nonzero()[:, 0]
         hidden = hidden.index_copy(0, own, self.model.media_tokens[ids[own] - self.words])
@@ -276,7 +276,8 @@ class SensesTask(Task):
                 rows.append(places)
                 values.append(next(coming[span.kind]))
             offset += one.length - one.first
-        return hidden.index_copy(0, torch.cat(rows), torch.cat(values)), modality
+        hidden = hidden.index_copy(0, self.here(torch.cat(rows)), torch.cat(values))
+        return hidden, self.here(modality)
 
 
 def _hold_first_experts(thinker: nn.Module, count: int) -> None:

@@ -26,6 +26,7 @@ from mingle.talker.flow_head import FlowOptions, PatchNoise, draw_noise
 from mingle.talker.speech import SpeechConfig, SpeechModel
 from mingle.training import losses
 from mingle.training.alignment import with_phones
+from mingle.training.chance import normal, uniform
 from mingle.training.streams import Batch, Draw, numbered
 from mingle.training.task import Outcome, Task
 from mingle.worlds import pronunciations
@@ -120,16 +121,18 @@ class TalkerTask(Task):
         """Held-out losses; what the flow loses with another's text; sentences to hear."""
         import soundfile
 
-        sentences = self._sentences(data.held_out, 0)[:48]
-        right = self._losses(sentences, 0.0, torch.Generator().manual_seed(0))
-        wrong = self._losses(_swapped(sentences), 0.0, torch.Generator().manual_seed(0))
+        sentences = self.here(self._sentences(data.held_out, 0)[:48])
+        right, wrong = (
+            self._losses(said, 0.0, torch.Generator(self.device).manual_seed(0))
+            for said in (sentences, _swapped(sentences))
+        )
         folder.mkdir(parents=True, exist_ok=True)
         texts = "".join(f"{one.text}\n" for one in sentences[:HEARD])
         (folder / "sentences.txt").write_text(texts, encoding="utf-8")
         for i, sentence in enumerate(sentences[:HEARD]):
             wave = self.say(sentence)
             rate = self.config.sample_rate_hz
-            soundfile.write(folder / f"sentence_{i:02d}.wav", wave.clamp(-1, 1).numpy(), rate)
+            soundfile.write(folder / f"sentence_{i:02d}.wav", wave.clamp(-1, 1).cpu().numpy(), rate)
         gain = {"text_gain": float(wrong["flow"] - right["flow"])}
         return {name: float(loss) for name, loss in right.items()} | gain
 
@@ -195,7 +198,7 @@ class TalkerTask(Task):
         owner = torch.arange(len(sentences)).repeat_interleave(torch.tensor(lengths))
         heard, past = self._heard(sentences, generator)
         inputs = heard + rows + talker.speaker_head(speakers)[owner]
-        hidden = talker(inputs, positions_of(lengths), Packed(lengths))
+        hidden = talker(inputs, positions_of(lengths, inputs.device), Packed(lengths))
         flow = self._flow(sentences, hidden, past, drop, generator)
         return {"flow": flow, "duration": duration}
 
@@ -209,9 +212,9 @@ class TalkerTask(Task):
     ) -> Float[Tensor, ""]:
         """Flow matching of every patch, given its state and the latents before it."""
         target = torch.cat([one.latents for one in sentences])
-        noise = torch.randn(target.shape, generator=generator)
-        time = torch.rand(len(target), generator=generator)
-        kept = torch.rand(len(target), generator=generator) >= drop
+        noise = normal(target.shape, generator)
+        time = uniform((len(target),), generator)
+        kept = uniform((len(target),), generator) >= drop
         noisy = interpolate(noise, target, time)
         velocity = self.speech.talker.flow_head(noisy, time, hidden * kept[:, None], past)
         return losses.flow_matching(velocity, noise, target)
@@ -225,8 +228,8 @@ class TalkerTask(Task):
         pasts = []
         for one in sentences:
             latents = one.latents.flatten(0, 1)
-            sigma = MOST_NOISE * torch.rand((), generator=generator)
-            noised = latents + sigma * torch.randn(latents.shape, generator=generator)
+            sigma = MOST_NOISE * uniform((), generator)
+            noised = latents + sigma * normal(latents.shape, generator)
             before = torch.cat((latents.new_zeros(history, latents.shape[1]), noised))
             pasts.append(before.unfold(0, history, size)[: len(one.latents)].transpose(1, 2))
         past = torch.cat(pasts)
@@ -246,7 +249,7 @@ class TalkerTask(Task):
             )
         ends_s = torch.tensor([phone.end_s for phone in spoken.phones])
         count = num_patches(float(ends_s[-1]), self.config.patch_s)
-        wave = torch.from_numpy(spoken.samples)
+        wave = torch.from_numpy(spoken.samples).to(self.device)
         length = count * self.config.patch_samples
         latents = speech.vae.encode(F.pad(wave, (0, max(0, length - len(wave))))[:length]).mean
         assert speech.speaker is not None

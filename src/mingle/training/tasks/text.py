@@ -65,7 +65,8 @@ class ByteModel(nn.Module):
         self, ids: Int[Tensor, " tokens"], lengths: tuple[int, ...]
     ) -> Float[Tensor, "tokens vocabulary"]:
         """Scores for the byte after each byte."""
-        hidden = self.decoder(self.embedding(ids), positions_of(lengths), Packed(lengths))
+        positions = positions_of(lengths, ids.device)
+        hidden = self.decoder(self.embedding(ids), positions, Packed(lengths))
         return hidden @ self.embedding.weight.T
 
 

@@ -90,7 +90,7 @@ class TonguesTask(Task):
         rows, length = ids.shape
         each = self.config.tokens_each
         modality = (ids // each).flatten()
-        positions = torch.arange(length).repeat(rows).expand(3, -1)
+        positions = torch.arange(length, device=ids.device).repeat(rows).expand(3, -1)
         lengths = (length,) * rows
         hidden = self.thinker.embed_tokens(ids.flatten())
         hidden, routings = self.thinker(hidden, positions, modality, Packed(lengths))
@@ -102,7 +102,7 @@ class TonguesTask(Task):
     def evaluate(self, data: TonguesData, folder: Path) -> dict[str, float]:
         """Losses and violations on 32 batches that no run trains on."""
         stream = self.batches(data, Draw(seed=seed_of(LANGUAGE_SEED, 1)))
-        outcomes = [self.losses(next(stream), torch.Generator()) for _ in range(32)]
+        outcomes = [self.losses(self.here(next(stream)), torch.Generator()) for _ in range(32)]
         figures = {
             f"loss/{name}": float(torch.stack([o.losses[name] for o in outcomes]).mean())
             for name in outcomes[0].losses
