@@ -88,6 +88,14 @@ def little_data(recipe: Path) -> list[str]:
     return found
 
 
+def latents_of(run: Path) -> list[str]:
+    """Overrides that bring an autoencoder's latents to mean 0 and spread 1, as its run ended."""
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    told = [found for line in lines if (found := json.loads(line).get("evaluation"))][-1]
+    numbers = {"scale": 1 / told["latent_std"], "shift": told["latent_mean"]}
+    return [f"model.painter.autoencoder.{key}={value:.4f}" for key, value in numbers.items()]
+
+
 def main() -> None:
     """Run what is not finished, export each run as soon as it is."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -98,6 +106,8 @@ def main() -> None:
     begin(nano)
     for step in chain(nano, runs):
         words = [step.file, "--run", runs / step.run, *step.overrides]
+        if step.run == "brush":
+            words += latents_of(runs / "image_vae")
         if args.share < 1:
             words += ["--share", args.share, *little_data(step.file)]
         mingle("train", *words)

@@ -1,6 +1,7 @@
 """The road from public packages to nano: its steps fit the recipes and each other."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -44,6 +45,20 @@ def test_little_data_is_one_shard_of_each_kind_in_every_stage(chain, tmp_path):
         'stages.two.data.shards={"single": 1, "words": 1}',
         "stages.two.data.held_out=4",
     ]
+
+
+def test_the_painter_is_told_how_its_autoencoder_spreads(chain, tmp_path):
+    lines = [
+        {"step": 1, "evaluation": {"psnr": 20.0, "latent_mean": 0.5, "latent_std": 4.0}},
+        {"step": 2, "loss": 1.0},
+        {"step": 3, "evaluation": {"psnr": 22.0, "latent_mean": -0.04421, "latent_std": 2.0}},
+        {"step": 3, "loss": 0.9},
+    ]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    overrides = chain.latents_of(tmp_path)
+    model = recipe.load(RECIPES / "brush.yaml", overrides).model
+    told = model["painter"]["autoencoder"]
+    assert (told["scale"], told["shift"]) == (0.5, -0.0442)
 
 
 def test_every_step_begins_with_runs_that_came_before(steps):
