@@ -68,8 +68,8 @@ class Task:
         return next(self.model.parameters()).device
 
     def here(self, value: T) -> T:
-        """The same with every tensor in it on the model's device: what `batches` makes is not."""
-        return moved(value, self.device)
+        """The same with every tensor on the model's device; `batches` makes them on the processor."""
+        return value if self.device.type == "cpu" else moved(value, self.device)
 
     def rules(self) -> tuple[Rule, ...]:
         """The official names of the model's weights, for adapters; none: they keep ours."""
