@@ -68,7 +68,7 @@ class Task:
         return next(self.model.parameters()).device
 
     def here(self, value: T) -> T:
-        """The same with every tensor on the model's device; `batches` makes them on the processor."""
+        """The same with its tensors where the model is; `batches` makes them on the processor."""
         return value if self.device.type == "cpu" else moved(value, self.device)
 
     def rules(self) -> tuple[Rule, ...]:
