@@ -110,6 +110,8 @@ def main() -> None:
             words += latents_of(runs / "image_vae")
         if args.share < 1:
             words += ["--share", args.share, *little_data(step.file)]
+            if step.run == "brush":
+                words.append("evaluate_every=null")  # its held-out pictures take minutes
         mingle("train", *words)
         if step.folder is not None:
             mingle("train", runs / step.run, "--export", nano / step.folder)
