@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PARTS
 
 import mingle
 from mingle.engine.assistant import Assistant
@@ -22,6 +21,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
 ]
+PARTS = ("thinker", "vision", "audio", "talker", "painter")
 PLAIN = {"temperature": 0.0, "max_new_tokens": 12}
 RECIPE = """
 task: omni
