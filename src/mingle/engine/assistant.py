@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mingle.checkpoints.device import usable_device
 from mingle.checkpoints.load import ModelFolder, open_model
 from mingle.engine.engine import Engine
 from mingle.engine.listening import Listener
@@ -64,22 +65,8 @@ def load(
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
-    where = _usable(device)
+    where = usable_device(device)
     return Assistant(open_model(name_or_folder), dtype=DTYPES[dtype], device=where, limits=limits)
-
-
-def _usable(device: str) -> torch.device:
-    """The device, tried out: torch knows many that a machine lacks."""
-    try:
-        where = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device {device!r} is none that torch knows; try cpu or cuda") from error
-    try:
-        torch.empty(1, device=where)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
-        told = str(error).splitlines()[0]
-        raise CapacityError(f"there is no device {device!r} here ({told}); try cpu") from error
-    return where
 
 
 class Assistant:

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 from tqdm import tqdm
 
 from mingle import typed
+from mingle.checkpoints.device import usable_device
 from mingle.errors import ConfigError, TrainingError
 from mingle.training import checkpoint, lora, parallel, ranks, speed, start
 from mingle.training.balance import Balancer
@@ -61,9 +62,10 @@ def train(recipe: Recipe, folder: Path, options: Options) -> Progress:
     """Run the recipe in the folder, or go on with what the folder holds.
 
     Raises ConfigError for a wrong recipe or a folder in use, TrainingError when the loss is no
-    longer a number, CapacityError when the disk is full.
+    longer a number, CapacityError when the disk is full or the device is not here.
     """
     torch.set_num_threads(recipe.threads)
+    usable_device(recipe.device)
     with ranks.joined(recipe.device), RunFolder(folder, first=ranks.rank() == 0) as run:
         run.remember(recipe)
         task = build(recipe, folder)

@@ -145,6 +145,12 @@ class Recipe:
     workers: int = 0
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        least = {"log_every": 1, "evaluate_every": 1, "workers": 0, "threads": 1}
+        for name, bound in least.items():
+            if (found := getattr(self, name)) is not None and found < bound:
+                raise ConfigError(f"{name} is {found}; expected {bound} or more")
+
     @property
     def starts(self) -> tuple[Start, ...]:
         """The sources of weights, in their order."""

@@ -1,11 +1,13 @@
 """Recipes: typed, strict, with overrides."""
 
 import pytest
+import torch
 
 from mingle import typed
-from mingle.errors import ConfigError
+from mingle.errors import CapacityError, ConfigError
 from mingle.training import recipe
 from mingle.training.learner import factor
+from mingle.training.loop import Options, train
 from mingle.training.names import matching
 from mingle.training.recipe import Schedule
 
@@ -97,3 +99,21 @@ def test_last_matching_glob_decides():
     assert matching(names, ["*", "!a.*", "a.bias"], "train") == ["a.bias", "b.weight"]
     with pytest.raises(ConfigError, match=r"'c\.\*' matches none of 3 names"):
         matching(names, ["c.*"], "train")
+
+
+@pytest.mark.parametrize(
+    "override", ["workers=-1", "threads=0", "log_every=0", "evaluate_every=0", "device=tpu"]
+)
+def test_a_number_too_small_and_an_unknown_device_are_refused(tmp_path, override):
+    with pytest.raises(ConfigError, match=override.split("=")[0]):
+        loaded(tmp_path, TEXT, override)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_training_on_a_gpu_that_is_not_there_is_exit_code_3(tmp_path):
+    (tmp_path / "a.txt").write_text("some words\n" * 9)
+    run = loaded(tmp_path, TEXT.replace("a.txt", str(tmp_path / "a.txt")), "device=cuda")
+    with pytest.raises(CapacityError, match="no device 'cuda' here") as raised:
+        train(run, tmp_path / "run", Options(quiet=True))
+    assert raised.value.exit_code == 3
+    assert not (tmp_path / "run").exists()
