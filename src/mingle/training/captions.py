@@ -35,10 +35,7 @@ class Prepares(Protocol):
 
 
 class Reader:
-    """A thinker and its processor; `skip_rows` of every prompt are the opening that all share.
-
-    What is read comes back on the processor, wherever the thinker is.
-    """
+    """A thinker and its processor; `skip_rows` of every prompt are the opening that all share."""
 
     def __init__(self, thinker: Thinker, processor: Prepares, skip_rows: int):
         self.thinker, self.processor, self.skip_rows = thinker, processor, skip_rows
@@ -56,7 +53,7 @@ class Reader:
             assert (ids[:, : self.skip_rows] == first[: self.skip_rows]).all()
             behind = _Behind(opening, len(group))
             hidden = self._think(ids[:, self.skip_rows :], self.skip_rows, behind)
-            rows |= dict(zip(group, hidden.cpu(), strict=True))
+            rows |= dict(zip(group, hidden, strict=True))
         return rows
 
     def _ids(self, text: str) -> np.ndarray:
@@ -68,10 +65,9 @@ class Reader:
         count, length = ids.shape
         axes = self.thinker.config.rope.axes
         where = position_ids(start + length, (), axes=axes).ids[:, start:].repeat(1, count)
-        device = self.thinker.embedding.weight.device
-        embedded = self.thinker.embed_tokens(torch.from_numpy(ids.reshape(-1)).to(device))
-        modality = torch.full((count * length,), Modality.TEXT, device=device)
-        hidden, _ = self.thinker(embedded, where.to(device), modality, attend)
+        embedded = self.thinker.embed_tokens(torch.from_numpy(ids.reshape(-1)))
+        modality = torch.full((count * length,), Modality.TEXT)
+        hidden, _ = self.thinker(embedded, where, modality, attend)
         return hidden.unflatten(0, (count, length))
 
 
@@ -115,10 +111,10 @@ def _alike(prompts: dict[str, np.ndarray]) -> Iterable[list[str]]:
             yield group[start : start + AT_ONCE]
 
 
-def open_reader(model: str, skip_rows: int, device: str = "cpu") -> Reader:
+def open_reader(model: str, skip_rows: int) -> Reader:
     """The thinker and the processor of a model. Raises CheckpointError, ConfigError."""
     folder = open_model(model)
-    thinker = folder.load(("thinker",), dtype=torch.float32, device=device).thinker.eval()
+    thinker = folder.load(("thinker",), dtype=torch.float32).thinker.eval()
     return Reader(thinker, folder.processor(), skip_rows)
 
 

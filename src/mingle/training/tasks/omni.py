@@ -286,7 +286,7 @@ class OmniTask(Task):
             return {}
         errors = []
         for places in _alike([pixels.shape for pixels in pictures]):
-            real = torch.from_numpy(np.stack([pictures[i] for i in places])).to(self._device)
+            real = torch.from_numpy(np.stack([pictures[i] for i in places])).to(self.device)
             painted = self.painter.decode(self.painter.encode(real))
             errors.append(len(places) * losses.pixels(painted, real))
         return {"image_vae": torch.stack(errors).sum() / len(pictures)}
@@ -309,7 +309,7 @@ class OmniTask(Task):
         copies = made.split([len(one) * latent for one in drawn])
         errors = []
         for cut, copy, posterior in zip(cuts, copies, posteriors, strict=True):
-            wave = torch.from_numpy(cut).to(self._device)
+            wave = torch.from_numpy(cut).to(self.device)
             error = losses.spectral(copy[None], wave[None], SPECTRA, floor=FLOOR)
             pull = losses.kl(posterior.mean, posterior.std)
             errors.append(error + 10 * (copy - wave).square().mean() + 1e-3 * pull)
@@ -318,7 +318,7 @@ class OmniTask(Task):
     def _encoded(self, waves: Sequence[np.ndarray]) -> list[Posterior]:
         """What the audio autoencoder hears in each recording, all in one pass."""
         vae = self.audio_vae
-        cut = [vae.encoder.split(torch.from_numpy(wave).to(self._device)) for wave in waves]
+        cut = [vae.encoder.split(torch.from_numpy(wave).to(self.device)) for wave in waves]
         whole = vae.encoder(torch.cat(cut), [len(frames) for frames in cut])
         counts = [-(-len(frames) // vae.config.frames_per_latent) for frames in cut]
         parts = zip(whole.mean.split(counts), whole.std.split(counts), strict=True)
@@ -348,11 +348,7 @@ class OmniTask(Task):
     def _latents(
         self, pictures: Sequence[np.ndarray]
     ) -> Float[Tensor, "pictures channels rows columns"]:
-        return self.painter.encode(torch.from_numpy(np.stack(pictures)).to(self._device))
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.omni.parameters()).device
+        return self.painter.encode(torch.from_numpy(np.stack(pictures)).to(self.device))
 
 
 def _alike(kinds: Sequence[Hashable]) -> list[list[int]]:
