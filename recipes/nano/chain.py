@@ -25,12 +25,13 @@ LITTLE = {"shards": 1, "prompt_shards": 1, "held_out": 4}
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One run of a recipe, with overrides; `folder`: where it exports to, below nano's own (None:
-    later runs begin with it)."""
+    later runs begin with it); `little`: more overrides when the road is gone in small."""
 
     run: str
     recipe: str
     overrides: tuple[str, ...] = ()
     folder: str | None = "."
+    little: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -68,6 +69,7 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
                 f"model.thinker={nano}",
                 f"start=[{{source: {runs}/image_vae, into: painter.autoencoder}}, {hints}]",
             ),
+            little=("evaluate_every=null",),  # its held-out pictures take minutes
         ),
     )
 
@@ -109,9 +111,7 @@ def main() -> None:
         if step.run == "brush":
             words += latents_of(runs / "image_vae")
         if args.share < 1:
-            words += ["--share", args.share, *little_data(step.file)]
-            if step.run == "brush":
-                words.append("evaluate_every=null")  # its held-out pictures take minutes
+            words += ["--share", args.share, *little_data(step.file), *step.little]
         mingle("train", *words)
         if step.folder is not None:
             mingle("train", runs / step.run, "--export", nano / step.folder)

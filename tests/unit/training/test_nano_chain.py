@@ -29,7 +29,7 @@ def steps(chain):
 def test_every_step_is_a_recipe_with_its_overrides_long_and_short(chain, steps):
     for step in steps:
         recipe.load(step.file, step.overrides)
-        little = [*step.overrides, *chain.little_data(step.file)]
+        little = [*step.overrides, *chain.little_data(step.file), *step.little]
         recipe.shortened(recipe.load(step.file, little), 0.002)
 
 
