@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
 ]
-PARTS = ("thinker", "vision", "audio", "talker", "painter")
 PLAIN = {"temperature": 0.0, "max_new_tokens": 12}
 RECIPE = """
 task: omni
@@ -55,7 +54,8 @@ def both(whole_miniature: Path):
 
 
 def test_every_part_is_there(both: tuple[Assistant, Assistant]):
-    model = both[1].need(*PARTS)
+    far = both[1]
+    model = far.need(*far.folder.parts)
     assert {parameter.device.type for parameter in model.parameters()} == {"cuda"}
 
 
@@ -69,7 +69,8 @@ def test_chat_says_the_same(both, media, png, wav):
 def test_several_chats_at_once_say_the_same(both):
     told = []
     for one in both:
-        asked = [one.stream(f"{number}?", **PLAIN) for number in range(4)]  # all have begun
+        requests = [one.request(f"{number}?", **PLAIN) for number in range(4)]
+        asked = [one.engine.submit(request) for request in requests]
         told.append([[e.text for e in events if isinstance(e, TextDelta)] for events in asked])
     assert told[0] == told[1]
 
