@@ -97,11 +97,7 @@ def velocity(
     frames = latents[:, :, None]  # batch channels 1 rows columns
     if references is not None:
         frames = torch.cat((frames, references), dim=2)
-    patch_size = transformer.all_patch_size[0]
-    moved = transformer(
-        list(frames), t, list(conditions), return_dict=False, patch_size=patch_size
-    )[0]
-    return torch.stack([item[:, 0] for item in moved])
+    return transformer(frames, t, conditions)
 
 
 def posterior(autoencoder: Any, pixels: Float[Tensor, "batch 3 height width"]) -> Any:

@@ -98,19 +98,22 @@ class Connector(nn.Module):
         lengths = tuple(len(row) for row in rows)
         x = torch.cat(rows)
         x = self.decoder(x, positions_of(lengths, x.device), Packed(lengths))
-        answers = [
+        x = F.normalize(self.proj_out(x), dim=-1)
+        return [
             torch.cat((row[len(row) - self.num_places :], row[: len(item)][-self.num_queries :]))
             for row, item in zip(x.split(lengths), words, strict=True)  # -0: all
         ]
-        return [F.normalize(self.proj_out(item), dim=-1) for item in answers]
 
     def _told(
         self, count: int, letters: Sequence[Tensor] | None, seen: Sequence[Tensor | None] | None
     ) -> Sequence[Tensor | float]:
         """What letters and eyes add to the places of each picture."""
         spelt = [0.0] * count if letters is None else [self._spelt(line) for line in letters]
-        sights = [0.0 if rows is None else self.seen(rows) for rows in seen or [None] * count]
-        return [line + sight for line, sight in zip(spelt, sights, strict=True)]
+        sights = {number: rows for number, rows in enumerate(seen or ()) if rows is not None}
+        if sights:
+            looked = self.seen(torch.cat(tuple(sights.values()))).split(self.num_places)
+            sights = dict(zip(sights, looked, strict=True))
+        return [line + sights.get(number, 0.0) for number, line in enumerate(spelt)]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"]) -> Tensor | float:
         """What letters add to the places, equal in all lines; no more than a line has room for."""

@@ -1,17 +1,24 @@
-"""diffusers' Z-Image transformer with three freedoms that a small model needs.
+"""diffusers' Z-Image transformer on pictures of one size at once, with three freedoms.
 
-How many tokens its two sequences are filled up to: the library fills condition and picture up to a
-multiple of 32 tokens each; with 16 tokens of picture and ten of words, most of the time would go
-into the filling. Tokens of the condition that belong to places of the picture (`guide`). And a
-reference that lies beneath the picture, place by place (`beneath`), not behind it as more tokens.
+The blocks are the library's. Its pass prepares each picture by itself, some hundred small steps a
+picture, which is most of the time of a small model; here all pictures are of one size, and are
+prepared together. A small model needs more freedom: how many tokens the two sequences are filled up
+to (the library fills condition and picture up to a multiple of 32 each; with 16 tokens of picture
+and ten of words, most of the time would go into the filling); tokens of the condition that belong
+to places of the picture (`guide`); and a reference that lies beneath the picture, place by place
+(`beneath`), not behind it as more tokens.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+Rows = Float[Tensor, "batch tokens dim"]
 
 
 class ZImage(ZImageTransformer2DModel):
@@ -23,80 +30,92 @@ class ZImage(ZImageTransformer2DModel):
     lays_beneath = False
     beneath: nn.Linear
 
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  (the library has more)
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # one size, one answer
         self,
-        x: list[Float[Tensor, "channels frames rows columns"]],
+        frames: Float[Tensor, "batch channels frames rows columns"],
         t: Float[Tensor, " batch"],
-        cap_feats: list[Float[Tensor, "_ token_dim"]],
-        **options: Any,
-    ) -> Any:
-        """The library's pass; the first `num_places` tokens of a condition are a guide.
+        conditions: Sequence[Float[Tensor, "_ token_dim"]],
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """What becomes of the first frame; the others are references.
 
-        They, and the reference that lies beneath, are added to the tokens of the picture that is
-        painted, behind the first block, by the library's own way for such additions.
+        Words are numbered from 1 on the first axis, their filling too; the picture comes behind
+        them, its filling stands at the origin. (diffusers, patchify_and_embed) What a condition
+        says of places, and the reference beneath, are added to the tokens of the picture that is
+        painted, behind the first block.
         """
-        added: list[Float[Tensor, "batch tokens dim"]] = []
+        time = self.t_embedder(t * self.t_scale).type_as(frames)
+        told = torch.cat(tuple(conditions))
+        sizes = [len(tokens) for tokens in conditions]
+        starts = torch.tensor([0, *accumulate(sizes[:-1])], device=told.device)[:, None]
+        added: list[Rows] = []
         if self.num_places:
-            added.append(self.guide(torch.stack([item[: self.num_places] for item in cap_feats])))
-            cap_feats = [item[self.num_places :] for item in cap_feats]
-        if self.lays_beneath and x[0].shape[1] > 1:
-            side = self.all_patch_size[0]
-            patches = [self._patchify_image(item[:, 1:], side, 1)[0] for item in x]
-            added.append(self.beneath(torch.stack(patches)))
-            x = [item[:, :1] for item in x]
-        if added:
-            tokens = x[0][0].numel() // self.all_patch_size[0] ** 2
-            filled = self._full(tokens) + max(self._full(len(item)) for item in cap_feats)
-            extra = torch.stack(added).sum(0)
-            extra = nn.functional.pad(extra, (0, 0, 0, filled - extra.shape[1]))
-            options["controlnet_block_samples"] = {0: extra}
-        return super().forward(x, t, cap_feats, **options)
+            added.append(self.guide(told[starts + torch.arange(self.num_places).to(starts)]))
+        if self.lays_beneath and frames.shape[2] > 1:
+            added.append(self.beneath(self._patches(frames[:, :, 1:])))
+            frames = frames[:, :, :1]
+        counts = [size - self.num_places for size in sizes]
+        words, numbers = self._words(told, starts + self.num_places, counts)
+        lengths = [self._full(count) for count in counts]
+        picture, places = self._picture(frames, torch.tensor(lengths).to(starts) + 1)
+        heard = None
+        if len(set(lengths)) > 1:
+            heard = numbers <= torch.tensor(lengths).to(numbers)[:, None]
+        turns = self._turn(places), self._turn(F.pad(numbers[:, :, None], (0, 2)))
+        for layer in self.noise_refiner:
+            picture = layer(picture, None, turns[0], time)
+        for layer in self.context_refiner:
+            words = layer(words, heard, turns[1])
+        states, turn = torch.cat((picture, words), dim=1), torch.cat(turns, dim=1)
+        if heard is not None:
+            heard = F.pad(heard, (picture.shape[1], 0), value=True)
+        for number, layer in enumerate(self.layers):
+            states = layer(states, heard, turn, time)
+            if number == 0 and added:
+                extra = torch.stack(added).sum(0)
+                states = states + F.pad(extra, (0, 0, 0, states.shape[1] - extra.shape[1]))
+        return self._unpatched(states, time, frames.shape[3:])
+
+    def _words(
+        self, told: Float[Tensor, "_ token_dim"], starts: Int[Tensor, "batch 1"], counts: list[int]
+    ) -> tuple[Rows, Int[Tensor, "batch tokens"]]:
+        """Embedded words of each condition, filled up to the longest one's; and their numbers."""
+        ends = torch.tensor(counts).to(starts)[:, None]
+        numbers = torch.arange(1, self._full(max(counts)) + 1).to(starts).expand(len(counts), -1)
+        words = self.cap_embedder(told[starts + torch.minimum(numbers, ends) - 1])
+        return torch.where((numbers <= ends)[:, :, None], words, self.cap_pad_token), numbers
+
+    def _picture(
+        self,
+        frames: Float[Tensor, "batch channels frames rows columns"],
+        start: Int[Tensor, " batch"],
+    ) -> tuple[Rows, Int[Tensor, "batch tokens 3"]]:
+        """Embedded patches, filled up, and their places; `start` is the first frame's number."""
+        side = self.all_patch_size[0]
+        tokens = self.all_x_embedder[f"{side}-1"](self._patches(frames))
+        missing = self._full(tokens.shape[1]) - tokens.shape[1]
+        filling = self.x_pad_token.expand(len(tokens), missing, -1)
+        spans = (frames.shape[2], frames.shape[3] // side, frames.shape[4] // side)
+        grid = self.create_coordinate_grid(spans, (0, 0, 0), frames.device).flatten(0, 2)
+        places = grid + F.pad(start[:, None, None], (0, 2))
+        return torch.cat((tokens, filling), dim=1), F.pad(places, (0, 0, 0, missing))
+
+    def _turn(self, places: Int[Tensor, "batch tokens 3"]) -> Complex[Tensor, "batch tokens turns"]:
+        return self.rope_embedder(places.flatten(0, 1)).unflatten(0, places.shape[:2])
+
+    def _patches(self, frames: Float[Tensor, "batch channels frames rows columns"]) -> Rows:
+        side = self.all_patch_size[0]
+        squares = frames.unflatten(4, (-1, side)).unflatten(3, (-1, side))
+        return squares.permute(0, 2, 3, 5, 4, 6, 1).flatten(4).flatten(1, 3)
+
+    def _unpatched(
+        self, states: Rows, time: Float[Tensor, "batch _"], size: torch.Size
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """The last layer, of the first frame's tokens."""
+        side = self.all_patch_size[0]
+        rows, columns = (length // side for length in size)
+        made = self.all_final_layer[f"{side}-1"](states[:, : rows * columns], c=time)
+        squares = made.unflatten(2, (side, side, -1)).unflatten(1, (rows, columns))
+        return squares.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
     def _full(self, tokens: int) -> int:
         return tokens + -tokens % self.token_multiple
-
-    def patchify_and_embed(
-        self,
-        all_image: list[Float[Tensor, "channels frames rows columns"]],
-        all_cap_feats: list[Float[Tensor, "_ token_dim"]],
-        patch_size: int,
-        f_patch_size: int,
-    ) -> tuple[Any, ...]:
-        """Patches, places and what is filling, of pictures and of conditions.
-
-        Words are numbered from 1 on the first axis, their filling too; the picture comes behind
-        them, its filling stands at the origin. (diffusers, patchify_and_embed)
-        """
-        device = all_image[0].device
-        pictures, sizes, places, words, word_places = [], [], [], [], []
-        for image, condition in zip(all_image, all_cap_feats, strict=True):
-            filled = _filled(condition, self.token_multiple)
-            words.append(filled)
-            numbers = torch.arange(1, len(filled[0]) + 1, dtype=torch.int32, device=device)
-            word_places.append(nn.functional.pad(numbers[:, None], (0, 2)))
-            patches, size, counts = self._patchify_image(image, patch_size, f_patch_size)
-            start = (len(filled[0]) + 1, 0, 0)
-            grid = self.create_coordinate_grid(counts, start, device).flatten(0, 2)
-            pictures.append(_filled(patches, self.token_multiple))
-            sizes.append(size)
-            places.append(_with_origins(grid, len(pictures[-1][0])))
-        return (
-            [item for item, _ in pictures],
-            [item for item, _ in words],
-            sizes,
-            places,
-            word_places,
-            [filling for _, filling in pictures],
-            [filling for _, filling in words],
-        )
-
-
-def _filled(rows: Float[Tensor, "tokens dim"], multiple: int) -> tuple[Tensor, Tensor]:
-    """The rows, the last one repeated up to the next multiple; and which of them are filling."""
-    missing = -len(rows) % multiple
-    filling = torch.arange(len(rows) + missing, device=rows.device) >= len(rows)
-    return torch.cat((rows, rows[-1:].expand(missing, -1))), filling
-
-
-def _with_origins(places: Int[Tensor, "tokens 3"], length: int) -> Int[Tensor, "length 3"]:
-    return torch.cat((places, places.new_zeros(length - len(places), 3)))

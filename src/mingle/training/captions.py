@@ -135,10 +135,10 @@ class Library:
         self._shards: dict[int, dict[str, Rows]] = {}
 
     def rows(self, shard: int, text: str) -> Rows:
-        """The states of one text of a shard, in fp32."""
+        """The states of one text of a shard, in fp16 as they are kept."""
         if shard not in self._shards:
             self._shards[shard] = self._load(shard)
-        return self._shards[shard][text].float()
+        return self._shards[shard][text]
 
     def _load(self, shard: int) -> dict[str, Rows]:
         texts = list(dict.fromkeys(self.texts(shard)))

@@ -35,21 +35,37 @@ def drawn(config: TransformerConfig, places: int = 0):
     return transformer
 
 
-def moved(transformer, words: int) -> torch.Tensor:
+TIME = torch.tensor([0.3, 0.6])
+
+
+def given(words: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Latents of two pictures and their conditions, `words` and 7 long."""
     draw = torch.Generator().manual_seed(1)
     latents = torch.randn(2, 4, 8, 8, generator=draw)
-    conditions = [torch.randn(words, 8, generator=draw), torch.randn(7, 8, generator=draw)]
-    with torch.no_grad():
-        return velocity(transformer, latents, torch.tensor([0.3, 0.6]), conditions)
+    return latents, [torch.randn(rows, 8, generator=draw) for rows in (words, 7)]
 
 
-def test_filled_to_32_it_is_the_library_s_own():
+@torch.no_grad()
+def moved(transformer, words: int) -> torch.Tensor:
+    latents, conditions = given(words)
+    return velocity(transformer, latents, TIME, conditions)
+
+
+@pytest.mark.parametrize("words", [5, 40])  # 7 and 40 are filled up to 32 and 64
+@pytest.mark.parametrize("references", [0, 2])
+@torch.no_grad()
+def test_filled_to_32_it_is_the_library_s_own(words: int, references: int):
     from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
 
     ours = drawn(CONFIG)
     theirs = ZImageTransformer2DModel(**{k: v for k, v in ours.config.items() if k[0] != "_"})
     theirs.load_state_dict(ours.state_dict())
-    torch.testing.assert_close(moved(ours, 5), moved(theirs.eval(), 5), rtol=0, atol=0)
+    latents, conditions = given(words)
+    behind = torch.randn(2, 4, references, 8, 8) if references else None
+    frames = latents[:, :, None] if behind is None else torch.cat((latents[:, :, None], behind), 2)
+    expected = theirs.eval()(list(frames), TIME, conditions, return_dict=False)[0]
+    found = velocity(ours, latents, TIME, conditions, behind)
+    torch.testing.assert_close(found, torch.stack(expected)[:, :, 0], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("multiple", [1, 4])

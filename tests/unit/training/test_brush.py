@@ -44,13 +44,13 @@ KEPT[:, :, 2:] = True  # of each picture, the right half
 
 def a_batch(*, edited: bool = False, word: str = "") -> Batch:
     draw = torch.Generator().manual_seed(2)
-    rows = [torch.randn(3, 12, generator=draw), torch.randn(5, 12, generator=draw)]
+    told = torch.randn(8, 12, generator=draw)
     pixels = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
     before = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
-    seen = [torch.randn(4, 12, generator=draw) for _ in range(2)]
+    seen = torch.randn(2, 4, 12, generator=draw)
     lessons = Lessons(
         pixels=pixels, before=before if edited else None, seen=seen if edited else None,
-        kept=KEPT if edited else None, rows=rows, glyphs=[word, ""],
+        kept=KEPT if edited else None, told=told, lengths=[3, 5], glyphs=[word, ""],
         places=torch.stack([draw_places(draw, size) for size in LOOKS], dim=1),
     )  # fmt: skip
     return Batch(data=(lessons, DATA), samples=2, tokens=8)
@@ -147,7 +147,7 @@ def test_what_an_edit_keeps_is_learned_from_words_and_eyes(task):
         adam.step()
     with torch.no_grad():
         painter = task.model.painter.eval()
-        kept = painter.kept(painter.condition(lessons.rows, lessons.glyphs, lessons.seen))
+        kept = painter.kept(painter.condition(lessons.rows, lessons.glyphs, list(lessons.seen)))
     assert torch.equal(kept, KEPT)
 
 
@@ -165,6 +165,11 @@ def test_latents_near_a_change_do_not_stay():
     assert changed.nonzero().tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
 
 
+def test_a_batch_larger_than_a_shard_is_refused():
+    with pytest.raises(ConfigError, match=r"data\.batch is 257; a shard has 256 lessons"):
+        replace(DATA, batch=257)
+
+
 @pytest.mark.parametrize("name", ["batch", "draws"])
 def test_batches_of_nothing_are_refused(name: str):
     with pytest.raises(ConfigError, match=f"data.{name} is 0; expected 1 or more"):
@@ -174,7 +179,7 @@ def test_batches_of_nothing_are_refused(name: str):
 def test_the_condition_matters_only_where_it_is_kept(task):
     batch = a_batch()
     lessons, data = batch.data
-    other = replace(lessons, rows=[-row for row in lessons.rows])
+    other = replace(lessons, told=-lessons.told)
     with torch.no_grad():
         for parameter in task.model.painter.transformer.parameters():
             parameter.normal_(std=0.2)

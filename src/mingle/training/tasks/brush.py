@@ -101,17 +101,19 @@ class BrushTask(Task):
             return self.book.draw(rng, kind, shard, "train", data)[1]
 
         for position, lessons in numbered(make, draw):
-            words = sum(len(rows) for rows in lessons.rows)
             yield Batch(
-                data=(lessons, data), samples=data.batch, tokens=words, position=position
-            )  # fmt: skip
+                data=(lessons, data),
+                samples=data.batch,
+                tokens=sum(lessons.lengths),
+                position=position,
+            )
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Outcome:
         """`flow`: squared error of the velocity; `hint`: 1 - cosine; `layout`: nats a place;
         `keep`: nats a latent.
         """
         lessons, data = batch.data
-        tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
+        tokens = self._condition(lessons)
         found = {"layout": self._layout(self._told(tokens), lessons)}
         if self.config.painter.condition.keeps:
             found["keep"] = self._keep(tokens, lessons)
@@ -132,7 +134,7 @@ class BrushTask(Task):
             rng = np.random.default_rng((11, KINDS.index(kind)))
             drawn, lessons = self.book.draw(rng, kind, 0, "held_out", data)
             lessons = self.here(lessons)
-            tokens = self.model.painter.condition(lessons.rows, lessons.glyphs, lessons.seen)
+            tokens = self._condition(lessons)
             told = self._told(tokens)
             figures[f"layout_{kind}"] = float(self._layout(told, lessons))
             figures[f"told_{kind}"] = float(_all_right(told, lessons.places).float().mean())
@@ -161,6 +163,10 @@ class BrushTask(Task):
         """The painter as nano keeps its parts: `painter.json`, and its tensors in fp16."""
         write_part(folder, "painter", self.config.painter, self.model.painter.state_dict())
 
+    def _condition(self, lessons: Lessons) -> Sequence[Rows]:
+        seen = None if lessons.seen is None else list(lessons.seen)
+        return self.model.painter.condition(lessons.rows, lessons.glyphs, seen)
+
     def _painted(
         self,
         lessons: Lessons,
@@ -183,8 +189,12 @@ class BrushTask(Task):
             kept = _some_of(lessons.kept.repeat_interleave(draws, 0), generator)
             target, counted = torch.where(kept[:, None], before[:, :, 0], target), ~kept
         heard = uniform((count,), generator) >= data.condition_drop
-        told = [row for row in tokens for _ in range(draws)]
-        asked = [painter.finish(row * hears) for row, hears in zip(told, heard, strict=True)]
+        lengths = [len(row) for row in tokens for _ in range(draws)]
+        told = torch.cat([row for row in tokens for _ in range(draws)])
+        hears = heard.repeat_interleave(
+            torch.tensor(lengths).to(heard.device), output_size=len(told)
+        )
+        asked = painter.finish(told * hears[:, None]).split(lengths)
         level = normal((count,), generator) * data.time_spread + data.time_mean
         time = level.sigmoid()
         start = normal(target.shape, generator)

@@ -72,6 +72,10 @@ class LessonData:
         for name in ("batch", "draws"):
             if (found := getattr(self, name)) < 1:
                 raise ConfigError(f"data.{name} is {found}; expected 1 or more")
+        if self.batch > SHARD:
+            raise ConfigError(
+                f"data.batch is {self.batch}; a shard has {SHARD} lessons, expected fewer"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,15 +83,23 @@ class Lessons:
     """Lessons of one kind, ready for the model. `places`: see `LOOKS`.
 
     `before` is what is edited, `seen` what the eyes make of it, `kept` which of its latents stay.
+    What the thinker makes of the texts, `told`, is one tensor, `lengths` long: many small ones
+    would take a worker longer to hand over than to make.
     """
 
     pixels: Float[Tensor, "batch 3 height width"]
     before: Float[Tensor, "batch 3 height width"] | None
-    seen: Sequence[Rows] | None
+    seen: Float[Tensor, "batch eye_places sight_dim"] | None
     kept: Bool[Tensor, "batch rows columns"] | None
-    rows: Sequence[Rows]
+    told: Float[Tensor, "words thinker_dim"]
+    lengths: Sequence[int]
     glyphs: Sequence[str]
     places: Int[Tensor, "batch looks places"]
+
+    @property
+    def rows(self) -> Sequence[Rows]:
+        """What the thinker makes of each text."""
+        return self.told.split(list(self.lengths))
 
 
 class LessonBook:
@@ -107,7 +119,8 @@ class LessonBook:
         library = self._library(kind, split, data)
         rows = [library.rows(shard, plan.text) for plan in plans]
         lengths = np.array([len(row) for row in rows]) + rng.random(len(rows))
-        start = int(rng.integers(len(plans) - data.batch + 1))
+        middle = int(rng.integers(len(plans)))  # the shortest and the longest have their turn
+        start = min(max(middle - data.batch // 2, 0), len(plans) - data.batch)
         chosen = np.argsort(lengths)[start : start + data.batch]
         drawn = [draw_plan(rng, plans[i], data.side, settled=data.settled) for i in chosen]
         before = [one.before for one in drawn if one.before is not None]
@@ -121,16 +134,17 @@ class LessonBook:
             before=as_tensor(np.stack(before)) if before else None,
             seen=self._seen(before) if before and condition.sight_dim else None,
             kept=_kept(np.stack(before), pixels, factor) if before and condition.keeps else None,
-            rows=[rows[i] for i in chosen],
+            told=torch.cat([rows[i] for i in chosen]).float(),
+            lengths=[len(rows[i]) for i in chosen],
             glyphs=[glyph_text(one.text) if read_glyphs else "" for one in drawn],
             places=torch.from_numpy(np.stack([_labels(one, side) for one in drawn])),
         )
 
     @torch.no_grad()
-    def _seen(self, pictures: Sequence[np.ndarray]) -> list[Rows]:
+    def _seen(self, pictures: Sequence[np.ndarray]) -> Float[Tensor, "batch eye_places sight_dim"]:
         """What the thinker's eyes make of each picture; the tower is no part of the run."""
         tower, settings = self._eyes()
-        return look_at(tower, [prepare_picture(one, settings) for one in pictures])
+        return torch.stack(look_at(tower, [prepare_picture(one, settings) for one in pictures]))
 
     def _eyes(self) -> tuple[VisionEncoder, ImageSettings]:
         if self._tower is None:
