@@ -65,7 +65,7 @@ def test_filled_to_32_it_is_the_library_s_own(words: int, references: int):
     frames = latents[:, :, None] if behind is None else torch.cat((latents[:, :, None], behind), 2)
     expected = theirs.eval()(list(frames), TIME, conditions, return_dict=False)[0]
     found = velocity(ours, latents, TIME, conditions, behind)
-    torch.testing.assert_close(found, torch.stack(expected)[:, :, 0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found, torch.stack(expected)[:, :, 0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("multiple", [1, 4])
