@@ -106,6 +106,8 @@ class TalkerTask(Task):
             chosen = rng.integers(len(held[place]), size=data.rows)
             return [held[place][i] for i in chosen]
 
+        if self.device.type != "cpu":  # sentences are encoded there; a forked process may not
+            draw = replace(draw, workers=0)
         for position, sentences in numbered(make, draw):
             tokens = sum(len(one.latents) for one in sentences)
             pair = (sentences, data.condition_drop)
