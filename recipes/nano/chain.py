@@ -69,7 +69,10 @@ def chain(nano: Path, runs: Path) -> tuple[Step, ...]:
                 f"model.thinker={nano}",
                 f"start=[{{source: {runs}/image_vae, into: painter.autoencoder}}, {hints}]",
             ),
-            little=("evaluate_every=null",),  # its held-out pictures take minutes
+            little=(
+                "evaluate_every=null",  # its held-out pictures take minutes
+                "stages.lettered.data.batch=16",  # 128 are for a GPU
+            ),
         ),
     )
 
