@@ -36,6 +36,14 @@ def test_it_paints_what_stands_where(nano_itself, judge: Judge):
     assert (left.colour, left.kind, right.colour, right.kind) == ("red", "circle", "blue", "square")
 
 
+def test_it_draws_any_text_in_the_capitals_it_was_taught(nano_itself):
+    small, large = (
+        nano_itself.paint(f'the text "{word}"', seed=3)[0].image for word in ("open", "OPEN")
+    )
+    assert np.array_equal(np.asarray(small), np.asarray(large))
+    assert nano_itself.paint('the text "OVEN"', seed=3)[0].image.tobytes() != large.tobytes()
+
+
 def test_an_edit_changes_what_is_named_and_nothing_else(nano_itself, judge: Judge, scene: Drawing):
     before = PIL.Image.fromarray(scene.pixels)
     edited = nano_itself.edit(before, "remove the yellow star", seed=3)[0].image

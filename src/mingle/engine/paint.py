@@ -19,7 +19,7 @@ from mingle.messages import Image, MediaSource, Picture, Request, user
 from mingle.model import OmniModel, look_at
 from mingle.nn.attention import Packed
 from mingle.painter.denoise import Aim, OnStep, denoise, noise
-from mingle.painter.glyphs import glyph_text, has_open_quote, quoted
+from mingle.painter.glyphs import glyph_text, has_open_quote, in_capitals, quoted
 from mingle.painter.model import Painter, Tokens
 from mingle.painter.schedule import Spacing, noise_levels
 from mingle.painter.sizes import Size, canvas_for, paintable
@@ -196,6 +196,9 @@ class Studio:
         if not prompt.strip():
             raise InputError("the prompt is empty; say in words what to paint")
         config, queries = self.painter.config.condition, list(self.painter.queries)
+        glyphs = text_to_draw(prompt, options)
+        if glyphs and self.painter.config.glyph and self.painter.config.glyph.capitals:
+            prompt, glyphs = in_capitals(prompt, glyphs)
         images = [Image(source=picture) for picture in pictures if config.reads_pictures]
         asked = self.processor.prepare(Request(messages=(user(*images, prompt),)))
         if queries:
@@ -212,8 +215,7 @@ class Studio:
             shown = canvas.to_picture(canvas.to_pixels(pictures[0], room))
             patches = prepare_picture(shown, self.processor.image)
             seen = [item.to(weight) for item in look_at(self._eyes(), [patches])]
-        words = [text_to_draw(prompt, options)]
-        return self.painter.condition([rows.to(weight)], words, seen)[0]
+        return self.painter.condition([rows.to(weight)], [glyphs], seen)[0]
 
     def _eyes(self) -> VisionEncoder:
         if isinstance(self.model.vision, VisionEncoder):

@@ -52,7 +52,8 @@ class ConditionConfig:
 class GlyphConfig:
     """The encoder of text to be drawn: T5 blocks over bytes, then a mapper of more T5 blocks.
 
-    Text is padded to `max_length`; the transformer sees the zero rows of the padding.
+    Text is padded to `max_length`; the transformer sees the zero rows of the padding. `capitals`:
+    it was taught the letters A to Z alone, so text that is to be drawn is brought to them.
     """
 
     vocab_size: int
@@ -67,6 +68,7 @@ class GlyphConfig:
     norm_eps: float
     feed_forward: Literal["gated-gelu", "relu"]
     max_length: int
+    capitals: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,20 @@ def glyph_text(prompt: str) -> str:
 def quoted(text: str) -> str:
     """Text to be drawn, in the words the encoder was trained on; "" stays ""."""
     return f"{BEFORE}{text}{BEHIND}" if text else ""
+
+
+def in_capitals(prompt: str, glyphs: str) -> tuple[str, str]:
+    """The same prompt, and what `quoted` or `glyph_text` made of it, with text in letters A to Z.
+
+    Accents are taken off; what is no such letter is left out, with a warning.
+    """
+    text = glyphs[len(BEFORE) : -len(BEHIND)]
+    plain = [c for c in unicodedata.normalize("NFKD", text).upper() if not unicodedata.combining(c)]
+    letters = "".join(c for c in plain if "A" <= c <= "Z")
+    if len(letters) < len(plain):
+        logger.warning("this model draws the letters A to Z: of %r it draws %r", text, letters)
+    marked = rf"[\"'\u2018\u201c]{re.escape(text)}[\"'\u2019\u201d]"
+    return re.sub(marked, f'"{letters}"', prompt), quoted(letters)
 
 
 def has_open_quote(prompt: str) -> bool:

@@ -21,7 +21,7 @@ from mingle.painter.config import (
     TransformerConfig,
 )
 from mingle.painter.denoise import Aim, CancelledError, denoise, noise
-from mingle.painter.glyphs import byte_ids, glyph_text, has_open_quote
+from mingle.painter.glyphs import byte_ids, glyph_text, has_open_quote, in_capitals
 from mingle.painter.model import Painter
 from mingle.painter.schedule import noise_levels
 from mingle.painter.sizes import BUCKETS, canvas_for, paintable, parse_size
@@ -325,3 +325,21 @@ def test_a_config_comes_back_from_json_with_its_numbers_as_keys():
     again["buckets"]["many"] = []
     with pytest.raises(ConfigError, match="'many', expected a whole number"):
         typed.read(PainterConfig, again, "painter.json")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected", "text"),
+    [
+        ('a cat and the text "Cat"', 'a cat and the text "CAT"', "CAT"),
+        ("a sign that says \u201c\u00e9t\u00e9\u201d", 'a sign that says "ETE"', "ETE"),
+        ("the text '(a.b)'", 'the text "AB"', "AB"),
+        ('the text "\u4f60\u597d"', 'the text ""', ""),
+    ],
+)
+def test_a_painter_of_capitals_is_given_capitals(prompt: str, expected: str, text: str):
+    assert in_capitals(prompt, glyph_text(prompt)) == (expected, f'Text "{text}". ' if text else "")
+
+
+def test_what_is_left_out_of_capitals_is_told(caplog):
+    assert in_capitals("a star", 'Text "No 7". ') == ("a star", 'Text "NO". ')
+    assert "of 'No 7' it draws 'NO'" in caplog.text
