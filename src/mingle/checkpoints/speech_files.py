@@ -16,11 +16,15 @@ from mingle.talker.text.phones import Pronouncer, read_words
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A voice as it comes with a model: recordings to clone, or a speaker's vector."""
+    """A voice as it comes with a model: recordings to clone, or a speaker's vector.
+
+    `level_db`: how loud it speaks by itself, below full scale, where that is known.
+    """
 
     recordings: tuple[Path, ...] = ()
     transcript: str | None = None
     vector: tuple[float, ...] | None = None
+    level_db: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +84,14 @@ def read_presets(file: Path, folder: Path) -> dict[str, Preset]:
 
 
 def read_vectors(file: Path) -> dict[str, Preset]:
-    """Read "name: speaker's vector" pairs."""
-    return {
-        name: Preset(vector=tuple(float(number) for number in vector))
-        for name, vector in _read(file).items()
-    }
+    """Read nano's `voices.json`: name -> vector, level_db."""
+    presets = {}
+    for name, entry in _read(file).items():
+        fields = Fields(entry, f"'{name}' of {file}")
+        vector = tuple(float(number) for number in fields.take("vector", list))
+        presets[name] = Preset(vector=vector, level_db=fields.take("level_db", float))
+        fields.done()
+    return presets
 
 
 def _read(file: Path) -> dict[str, Any]:

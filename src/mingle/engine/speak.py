@@ -176,6 +176,7 @@ class Speaker:
         def noise(step: int) -> PatchNoise:
             return draw_noise(talker.config.flow, flow.steps, generator, talker.like)
 
+        manner = replace(piece.manner, volume=piece.manner.volume * piece.voice.volume)
         gate = SilenceGate(sample_rate_hz=vae.config.sample_rate_hz)
         state, held, heard = None, None, 0
         least = 0 if self.reader.plain else LoopOptions(flow=flow).min_patches
@@ -185,7 +186,7 @@ class Speaker:
             over = len(drawn) >= least and heard / gate.sample_rate_hz >= piece.limit_s
             last = patch.last or over
             with torch.no_grad():
-                wave, state = self._decode(patch.latents, state, last, piece.manner)
+                wave, state = self._decode(patch.latents, state, last, manner)
                 passed, held = gate(wave, held, last=last)
             heard += passed.shape[0]
             if passed.shape[0]:

@@ -24,6 +24,7 @@ SHORTEST_S, LONGEST_S = 1.0, 60.0
 SILENT_DB = -50.0  # the loudest 20 ms must be above this, below full scale
 MOST_CLIPPED = 0.01  # share of samples at full scale
 MARGIN_S = 0.1  # of silence kept around the speech
+LEVEL_DB = -23.0  # below full scale, as broadcasters level speech (EBU R 128)
 
 SpeakerEncoder = Callable[[Float32[np.ndarray, " samples"]], Float32[np.ndarray, " speaker_dim"]]
 
@@ -47,7 +48,11 @@ class VoiceBook:
         if name not in self._known:
             preset = self.presets[name]
             if preset.vector is not None:
-                voice = Voice(name=name, speakers=torch.tensor([preset.vector]))
+                volume = 1.0
+                if preset.level_db is not None:
+                    volume = 10 ** ((LEVEL_DB - preset.level_db) / 20)
+                speakers = torch.tensor([preset.vector])
+                voice = Voice(name=name, speakers=speakers, volume=volume)
             else:
                 voice = self.clone(preset.recordings, transcript=preset.transcript, name=name)
             self._known[name] = voice

@@ -16,6 +16,7 @@ class Voice:
 
     `transcript` is what the recording says; without it only its sound is gone on from. `neutral`
     asks for nobody in particular, which is another thing than not saying who (no vectors at all).
+    `volume` is a factor on its samples that makes it as loud as others.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Voice:
     latents: Float[Tensor, "latents latent_dim"] | None = None
     transcript: str | None = None
     neutral: bool = False
+    volume: float = 1.0
 
     @property
     def num_speakers(self) -> int:

@@ -7,7 +7,12 @@ from miniature.onnx_file import write_speaker_encoder
 from miniature.speech import tiny_speech
 
 from mingle.checkpoints.speech_files import Preset
-from mingle.engine.voices import VoiceBook, open_speaker_encoder, prepare_reference
+from mingle.engine.voices import (
+    LEVEL_DB,
+    VoiceBook,
+    open_speaker_encoder,
+    prepare_reference,
+)
 from mingle.errors import CapacityError, CheckpointError, InputError
 from mingle.processing.kaldi import filterbank
 from mingle.processing.sound_file import encode_sound
@@ -30,6 +35,12 @@ def book(tmp_path):
         "Vector": Preset(vector=(0.5,) * 192),
     }
     return VoiceBook(tiny_speech(), encoder, presets)
+
+
+def test_a_preset_that_tells_its_level_is_brought_to_the_common_one(book):
+    assert book.find("Vector").volume == 1
+    book.presets["Loud"] = Preset(vector=(0.5,) * 192, level_db=LEVEL_DB + 20)
+    assert book.find("Loud").volume == pytest.approx(0.1)
 
 
 def test_a_clone_has_a_vector_and_whole_patches(book):

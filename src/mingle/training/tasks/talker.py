@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,22 +162,25 @@ class TalkerTask(Task):
         return lambda _step: draw_noise(talker.config.flow, steps, generator, talker.like)
 
     def export(self, folder: Path) -> None:
-        """The talker as nano's folder holds it, with the vectors of the voices it learned.
+        """The talker as nano's folder holds it, with the voices it learned and how loud they are.
 
         The list of words is asked from flite where the folder has none, which takes minutes.
         """
         trained.write_part(folder, "talker", self.config, self.model.state_dict())
-        vectors = {
-            voice.name: [round(number, 4) for number in self._vector(voice)] for voice in FLITE
-        }
-        (folder / parts.VOICES).write_text(json.dumps(vectors) + "\n", encoding="utf-8")
+        voices = {voice.name: self._preset(voice) for voice in FLITE}
+        (folder / parts.VOICES).write_text(json.dumps(voices) + "\n", encoding="utf-8")
         if not (folder / parts.PRONUNCIATIONS).exists():
             pronunciations.write_list(pronunciations.list_words(), folder / parts.PRONUNCIATIONS)
 
-    def _vector(self, voice: Voice) -> list[float]:
-        """The mean over a few sentences of one voice."""
-        heard = [self.speech.hear_speaker(synthesise(said, voice).samples) for said in SAID]
-        return np.mean(heard, axis=0).tolist()
+    def _preset(self, voice: Voice) -> dict[str, Any]:
+        """The mean of its vectors over a few sentences, and the level of their sound."""
+        spoken = [synthesise(said, voice).samples for said in SAID]
+        vector = np.mean([self.speech.hear_speaker(samples) for samples in spoken], axis=0)
+        level_db = 10 * np.log10(np.square(np.concatenate(spoken)).mean())
+        return {
+            "vector": [round(number, 4) for number in vector.tolist()],
+            "level_db": round(float(level_db), 1),
+        }
 
     def _losses(
         self, sentences: Sequence[Sentence], drop: float, generator: torch.Generator
