@@ -25,7 +25,7 @@ def build_transformer(config: TransformerConfig, places: int = 0) -> nn.Module:
     The first `places` tokens of a condition are added to the picture's, those of the same place.
     """
     try:
-        from mingle.painter.filling import ZImage
+        from mingle.painter.zimage import ZImage
     except ImportError as error:
         raise missing_extra("image", "diffusers") from error
     transformer = ZImage(

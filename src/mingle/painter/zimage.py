@@ -1,12 +1,11 @@
-"""diffusers' Z-Image transformer on pictures of one size at once, with three freedoms.
+"""diffusers' Z-Image transformer, over a batch of pictures of one size, with three freedoms.
 
-The blocks are the library's. Its pass prepares each picture by itself, some hundred small steps a
-picture, which is most of the time of a small model; here all pictures are of one size, and are
-prepared together. A small model needs more freedom: how many tokens the two sequences are filled up
-to (the library fills condition and picture up to a multiple of 32 each; with 16 tokens of picture
-and ten of words, most of the time would go into the filling); tokens of the condition that belong
-to places of the picture (`guide`); and a reference that lies beneath the picture, place by place
-(`beneath`), not behind it as more tokens.
+The blocks are the library's. Its pass prepares picture by picture, some hundred small steps each,
+which is most of a small model's time on a GPU; here a batch is prepared at once. And a small model
+is free in how many tokens its two sequences are filled up to (the library: to a multiple of 32
+each; with 16 tokens of picture and ten of words, most of the time would go into the filling);
+tokens of the condition may belong to places of the picture (`guide`); and a reference may lie beneath the
+picture, place by place (`beneath`), not behind it as more tokens.
 """
 
 from collections.abc import Sequence
@@ -49,18 +48,19 @@ class ZImage(ZImageTransformer2DModel):
         starts = torch.tensor([0, *accumulate(sizes[:-1])], device=told.device)[:, None]
         added: list[Rows] = []
         if self.num_places:
-            added.append(self.guide(told[starts + torch.arange(self.num_places).to(starts)]))
+            places = torch.arange(self.num_places, device=told.device)
+            added.append(self.guide(told[starts + places]))
         if self.lays_beneath and frames.shape[2] > 1:
             added.append(self.beneath(self._patches(frames[:, :, 1:])))
             frames = frames[:, :, :1]
-        counts = [size - self.num_places for size in sizes]
+        counts = torch.tensor([size - self.num_places for size in sizes])
+        lengths = counts + -counts % self.token_multiple
         words, numbers = self._words(told, starts + self.num_places, counts)
-        lengths = [self._full(count) for count in counts]
-        picture, places = self._picture(frames, torch.tensor(lengths).to(starts) + 1)
-        heard = None
-        if len(set(lengths)) > 1:
-            heard = numbers <= torch.tensor(lengths).to(numbers)[:, None]
+        picture, places = self._picture(frames, lengths.to(told.device) + 1)
         turns = self._turn(places), self._turn(F.pad(numbers[:, :, None], (0, 2)))
+        heard = None
+        if len(lengths.unique()) > 1:
+            heard = numbers <= lengths.to(told.device)[:, None]
         for layer in self.noise_refiner:
             picture = layer(picture, None, turns[0], time)
         for layer in self.context_refiner:
@@ -76,11 +76,15 @@ class ZImage(ZImageTransformer2DModel):
         return self._unpatched(states, time, frames.shape[3:])
 
     def _words(
-        self, told: Float[Tensor, "_ token_dim"], starts: Int[Tensor, "batch 1"], counts: list[int]
+        self,
+        told: Float[Tensor, "_ token_dim"],
+        starts: Int[Tensor, "batch 1"],
+        counts: Int[Tensor, " batch"],
     ) -> tuple[Rows, Int[Tensor, "batch tokens"]]:
         """Embedded words of each condition, filled up to the longest one's; and their numbers."""
-        ends = torch.tensor(counts).to(starts)[:, None]
-        numbers = torch.arange(1, self._full(max(counts)) + 1).to(starts).expand(len(counts), -1)
+        length = self._full(int(counts.max()))
+        numbers = torch.arange(1, length + 1, device=told.device).expand(len(counts), -1)
+        ends = counts[:, None].to(told.device)
         words = self.cap_embedder(told[starts + torch.minimum(numbers, ends) - 1])
         return torch.where((numbers <= ends)[:, :, None], words, self.cap_pad_token), numbers
 
