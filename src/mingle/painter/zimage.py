@@ -4,8 +4,8 @@ The blocks are the library's. Its pass prepares picture by picture, some hundred
 which is most of a small model's time on a GPU; here a batch is prepared at once. And a small model
 is free in how many tokens its two sequences are filled up to (the library: to a multiple of 32
 each; with 16 tokens of picture and ten of words, most of the time would go into the filling);
-tokens of the condition may belong to places of the picture (`guide`); and a reference may lie beneath the
-picture, place by place (`beneath`), not behind it as more tokens.
+tokens of the condition may belong to places of the picture (`guide`); and a reference may lie
+beneath the picture, place by place (`beneath`), not behind it as more tokens.
 """
 
 from collections.abc import Sequence
