@@ -53,6 +53,7 @@ TINY_PAINTER = PainterConfig(
         norm_eps=1e-6,
         feed_forward="gated-gelu",
         max_length=14,
+        capitals=False,
     ),
     transformer=TransformerConfig(
         latent_channels=4,

@@ -84,12 +84,17 @@ def read_presets(file: Path, folder: Path) -> dict[str, Preset]:
 
 
 def read_vectors(file: Path) -> dict[str, Preset]:
-    """Read nano's `voices.json`: name -> vector, level_db."""
+    """Read nano's `voices.json`: name -> vector, level_db. Raises ConfigError."""
     presets = {}
     for name, entry in _read(file).items():
+        if isinstance(entry, list):
+            raise ConfigError(
+                f"'{name}' of {file} is a list, as it was before voices told their level; export "
+                'the talker again, or write {"vector": [...], "level_db": null}'
+            )
         fields = Fields(entry, f"'{name}' of {file}")
         vector = tuple(float(number) for number in fields.take("vector", list))
-        presets[name] = Preset(vector=vector, level_db=fields.take("level_db", float))
+        presets[name] = Preset(vector=vector, level_db=fields.take("level_db", float | None))
         fields.done()
     return presets
 

@@ -24,7 +24,7 @@ SHORTEST_S, LONGEST_S = 1.0, 60.0
 SILENT_DB = -50.0  # the loudest 20 ms must be above this, below full scale
 MOST_CLIPPED = 0.01  # share of samples at full scale
 MARGIN_S = 0.1  # of silence kept around the speech
-LEVEL_DB = -23.0  # below full scale, as broadcasters level speech (EBU R 128)
+LEVEL_DB = -26.0  # root mean square below full scale: room for the peaks of speech
 
 SpeakerEncoder = Callable[[Float32[np.ndarray, " samples"]], Float32[np.ndarray, " speaker_dim"]]
 

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 
 from mingle.nn.cache import KVCache
 
-SHORT = 128  # tokens: of sequences no longer than that, one call for all beats a call for each
+WASTE = (
+    2.0  # on a GPU, sequences filled up to the longest are one call, up to so many times the work
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +63,12 @@ class Packed:
             count = len(self.lengths)
             q, k, v = (x.unflatten(0, (count, -1)).transpose(1, 2) for x in (queries, keys, values))
             return attention(q, k, v, mask).transpose(1, 2).flatten(0, 1)
-        if not mask.causal and max(self.lengths) <= SHORT:
-            return self._filled(queries, keys, values)
+        filled = max(self.lengths) * len(self.lengths) <= WASTE * sum(self.lengths)
+        if filled and not mask.causal and queries.device.type != "cpu":
+            return filled_up(self.lengths, queries, keys, values)
         split = (x.transpose(0, 1)[None].split(self.lengths, 2) for x in (queries, keys, values))
         rows = [attention(q, k, v, mask) for q, k, v in zip(*split, strict=True)]
         return torch.cat(rows, dim=2)[0].transpose(0, 1)
-
-    def _filled(
-        self,
-        queries: Float[Tensor, "tokens heads head_dim"],
-        keys: Float[Tensor, "tokens kv_heads head_dim"],
-        values: Float[Tensor, "tokens kv_heads head_dim"],
-    ) -> Float[Tensor, "tokens heads head_dim"]:
-        """All sequences in one call, filled up to the longest one; everyone looks at everyone."""
-        lengths = torch.tensor(self.lengths)[:, None]
-        room = torch.arange(max(self.lengths))
-        heard = (room < lengths).to(queries.device)
-        rows = (lengths.cumsum(0) - lengths + torch.minimum(room, lengths - 1)).to(queries.device)
-        q, k, v = (x[rows].transpose(1, 2) for x in (queries, keys, values))
-        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=heard[:, None, None])
-        return found.transpose(1, 2)[heard]
 
 
 class Cached:
@@ -151,6 +138,27 @@ def _continue(
     all_keys, all_values = cache.append(layer, keys, values)
     new_queries = queries.transpose(0, 1)[None]
     return attention(new_queries, all_keys[None], all_values[None], mask)[0].transpose(0, 1)
+
+
+def filled_up(
+    lengths: Sequence[int],
+    queries: Float[Tensor, "tokens heads head_dim"],
+    keys: Float[Tensor, "tokens kv_heads head_dim"],
+    values: Float[Tensor, "tokens kv_heads head_dim"],
+) -> Float[Tensor, "tokens heads head_dim"]:
+    """Attention inside each sequence, both ways, in one call: all are filled up to the longest one.
+
+    Where starting a call costs more than what it computes; on a processor each by itself is faster.
+    """
+    counts = torch.tensor(lengths)[:, None]
+    room = torch.arange(int(counts.max()))
+    heard = room < counts
+    rows = (counts.cumsum(0) - counts + torch.minimum(room, counts - 1)).to(queries.device)
+    q, k, v = (x[rows].transpose(1, 2) for x in (queries, keys, values))
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+    mask = heard[:, None, None].to(queries.device)
+    found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return found.transpose(1, 2).flatten(0, 1)[heard.flatten().nonzero()[:, 0].to(queries.device)]
 
 
 def attention(

@@ -108,11 +108,12 @@ class Connector(nn.Module):
         self, count: int, letters: Sequence[Tensor] | None, seen: Sequence[Tensor | None] | None
     ) -> Sequence[Tensor | float]:
         """What letters and eyes add to the places of each picture."""
+        assert seen is None or len(seen) == count, (len(seen), count)
         spelt = [0.0] * count if letters is None else [self._spelt(line) for line in letters]
         sights = {number: rows for number, rows in enumerate(seen or ()) if rows is not None}
         if sights:
-            looked = self.seen(torch.cat(tuple(sights.values()))).split(self.num_places)
-            sights = dict(zip(sights, looked, strict=True))
+            looked = self.seen(torch.stack(tuple(sights.values())).flatten(0, 1))
+            sights = dict(zip(sights, looked.unflatten(0, (len(sights), -1)), strict=True))
         return [line + sights.get(number, 0.0) for number, line in enumerate(spelt)]
 
     def _spelt(self, letters: Float[Tensor, "_ dim"]) -> Tensor | float:

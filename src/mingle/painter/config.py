@@ -68,7 +68,7 @@ class GlyphConfig:
     norm_eps: float
     feed_forward: Literal["gated-gelu", "relu"]
     max_length: int
-    capitals: bool = False
+    capitals: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,15 +48,20 @@ def quoted(text: str) -> str:
 def in_capitals(prompt: str, glyphs: str) -> tuple[str, str]:
     """The same prompt, and what `quoted` or `glyph_text` made of it, with text in letters A to Z.
 
-    Accents are taken off; what is no such letter is left out, with a warning.
+    Accents are taken off; what is no such letter is left out, spaces too, with a warning. What
+    stands between the apostrophes of two words is no text.
     """
     text = glyphs[len(BEFORE) : -len(BEHIND)]
+    span = re.escape(text)
+    marked = rf"[\"\u2018\u201c]{span}[\"\u2019\u201d]|(?<!\w)'{span}'(?!\w)"
+    if f"'{text}'" in prompt and not re.search(marked, prompt):
+        return prompt, ""
     plain = [c for c in unicodedata.normalize("NFKD", text).upper() if not unicodedata.combining(c)]
     letters = "".join(c for c in plain if "A" <= c <= "Z")
     if len(letters) < len(plain):
-        logger.warning("this model draws the letters A to Z: of %r it draws %r", text, letters)
-    marked = rf"[\"'\u2018\u201c]{re.escape(text)}[\"'\u2019\u201d]"
-    return re.sub(marked, f'"{letters}"', prompt), quoted(letters)
+        told = (text, f"{letters!r}" if letters else "nothing")
+        logger.warning("this model draws the letters A to Z: of %r it draws %s", *told)
+    return re.sub(marked, f'"{letters}"' if letters else "", prompt), quoted(letters)
 
 
 def has_open_quote(prompt: str) -> bool:

@@ -3,7 +3,7 @@
 The blocks are the library's. Its pass prepares picture by picture, some hundred small steps each,
 which is most of a small model's time on a GPU; here a batch is prepared at once. And a small model
 is free in how many tokens its two sequences are filled up to (the library: to a multiple of 32
-each; with 16 tokens of picture and ten of words, most of the time would go into the filling);
+each; with 16 tokens of picture and a few of words, most of the time would go into the filling);
 tokens of the condition may belong to places of the picture (`guide`); and a reference may lie
 beneath the picture, place by place (`beneath`), not behind it as more tokens.
 """
@@ -23,6 +23,7 @@ Rows = Float[Tensor, "batch tokens dim"]
 class ZImage(ZImageTransformer2DModel):
     """The library's transformer; with the multiple 32 it computes what the library's does."""
 
+    _supports_gradient_checkpointing = False  # this pass knows none
     token_multiple = 32
     num_places = 0
     guide: nn.Linear

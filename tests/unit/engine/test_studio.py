@@ -197,6 +197,17 @@ def test_an_open_quotation_mark_is_no_error(caplog):
     assert text_to_draw('a sign "OPEN"', PaintOptions(text="")) == ""
 
 
+def test_a_painter_of_capitals_reads_and_draws_capitals(studio, monkeypatch):
+    def painted(prompt: str) -> bytes:
+        return values(studio.paint(prompt, replace(QUICK, size=(32, 32)))[0]).tobytes()
+
+    assert painted('the text "open"') != painted('the text "OPEN"')
+    config = studio.painter.config
+    capitals = replace(config, glyph=replace(config.glyph, capitals=True))
+    monkeypatch.setattr(studio.painter, "config", capitals)
+    assert painted('the text "open"') == painted('the text "OPEN"')
+
+
 # --- segmentation ------------------------------------------------------------------------------
 
 

@@ -67,6 +67,7 @@ TINY = PainterConfig(
         norm_eps=1e-6,
         feed_forward="gated-gelu",
         max_length=16,
+        capitals=False,
     ),
     transformer=TransformerConfig(
         latent_channels=4,
@@ -333,7 +334,8 @@ def test_a_config_comes_back_from_json_with_its_numbers_as_keys():
         ('a cat and the text "Cat"', 'a cat and the text "CAT"', "CAT"),
         ("a sign that says \u201c\u00e9t\u00e9\u201d", 'a sign that says "ETE"', "ETE"),
         ("the text '(a.b)'", 'the text "AB"', "AB"),
-        ('the text "\u4f60\u597d"', 'the text ""', ""),
+        ('the text "\u4f60\u597d" on white', "the text  on white", ""),
+        ("a cat's hat on a dog's head", "a cat's hat on a dog's head", ""),
     ],
 )
 def test_a_painter_of_capitals_is_given_capitals(prompt: str, expected: str, text: str):
@@ -343,3 +345,5 @@ def test_a_painter_of_capitals_is_given_capitals(prompt: str, expected: str, tex
 def test_what_is_left_out_of_capitals_is_told(caplog):
     assert in_capitals("a star", 'Text "No 7". ') == ("a star", 'Text "NO". ')
     assert "of 'No 7' it draws 'NO'" in caplog.text
+    assert in_capitals('a "7"', 'Text "7". ') == ("a ", "")
+    assert "of '7' it draws nothing" in caplog.text

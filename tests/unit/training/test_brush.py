@@ -166,7 +166,7 @@ def test_latents_near_a_change_do_not_stay():
 
 
 def test_a_batch_larger_than_a_shard_is_refused():
-    with pytest.raises(ConfigError, match=r"data\.batch is 257; a shard has 256 lessons"):
+    with pytest.raises(ConfigError, match=r"data\.batch is 257; expected 256 or fewer"):
         replace(DATA, batch=257)
 
 

@@ -146,6 +146,7 @@ def read_glyph(
         norm_eps=fields.take("layer_norm_epsilon", float, 1e-6),
         feed_forward=feed_forward,
         max_length=max_length,
+        capitals=False,
     )
     fields.expect("model_type", "t5")
     fields.expect("pad_token_id", 0)

@@ -74,7 +74,7 @@ class LessonData:
                 raise ConfigError(f"data.{name} is {found}; expected 1 or more")
         if self.batch > SHARD:
             raise ConfigError(
-                f"data.batch is {self.batch}; a shard has {SHARD} lessons, expected fewer"
+                f"data.batch is {self.batch}; expected {SHARD} or fewer, as many as a shard has"
             )
 
 
