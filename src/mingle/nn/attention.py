@@ -17,9 +17,7 @@ from torch.nn import functional as F
 
 from mingle.nn.cache import KVCache
 
-WASTE = (
-    2.0  # on a GPU, sequences filled up to the longest are one call, up to so many times the work
-)
+WASTE = 2.0  # times the work that one call for all sequences, filled up, may take on a GPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +61,9 @@ class Packed:
             count = len(self.lengths)
             q, k, v = (x.unflatten(0, (count, -1)).transpose(1, 2) for x in (queries, keys, values))
             return attention(q, k, v, mask).transpose(1, 2).flatten(0, 1)
-        filled = max(self.lengths) * len(self.lengths) <= WASTE * sum(self.lengths)
-        if filled and not mask.causal and queries.device.type != "cpu":
-            return filled_up(self.lengths, queries, keys, values)
+        if queries.device.type != "cpu" and not mask.causal and min(self.lengths):
+            if max(self.lengths) * len(self.lengths) <= WASTE * sum(self.lengths):
+                return filled_up(self.lengths, queries, keys, values)
         split = (x.transpose(0, 1)[None].split(self.lengths, 2) for x in (queries, keys, values))
         rows = [attention(q, k, v, mask) for q, k, v in zip(*split, strict=True)]
         return torch.cat(rows, dim=2)[0].transpose(0, 1)
