@@ -2,16 +2,20 @@
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mingle import typed
 from mingle.checkpoints.fields import Fields
 from mingle.errors import CheckpointError, ConfigError
 from mingle.processing.tokenizer import Tokenizer
 from mingle.talker.text.phones import Pronouncer, read_words
+
+SILENT_DB = -90.0  # no voice speaks so softly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +96,23 @@ def read_vectors(file: Path) -> dict[str, Preset]:
                 f"'{name}' of {file} is a list, as it was before voices told their level; export "
                 'the talker again, or write {"vector": [...], "level_db": null}'
             )
-        fields = Fields(entry, f"'{name}' of {file}")
-        vector = tuple(float(number) for number in fields.take("vector", list))
-        presets[name] = Preset(vector=vector, level_db=fields.take("level_db", float | None))
-        fields.done()
+        told = typed.read(_Told, entry, f"{file}: {name}")
+        numbers = (*told.vector, 0.0 if told.level_db is None else told.level_db)
+        if not (all(map(math.isfinite, numbers)) and SILENT_DB <= numbers[-1] <= 0):
+            raise ConfigError(
+                f"{file}: {name} has a level of {told.level_db} dB or numbers that are not "
+                f"finite; expected {SILENT_DB:.0f} to 0 dB, and finite numbers"
+            )
+        presets[name] = Preset(vector=told.vector, level_db=told.level_db)
     return presets
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What `voices.json` says of a voice."""
+
+    vector: tuple[float, ...]
+    level_db: float | None
 
 
 def _read(file: Path) -> dict[str, Any]:

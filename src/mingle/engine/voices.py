@@ -51,6 +51,12 @@ class VoiceBook:
                 volume = 1.0
                 if preset.level_db is not None:
                     volume = 10 ** ((LEVEL_DB - preset.level_db) / 20)
+                width = self.model.talker.config.speaker_dim
+                if len(preset.vector) != width:
+                    raise CheckpointError(
+                        f"the vector of voice '{name}' has {len(preset.vector)} numbers, this "
+                        f"talker reads {width}; voices and talker are of different exports"
+                    )
                 speakers = torch.tensor([preset.vector])
                 voice = Voice(name=name, speakers=speakers, volume=volume)
             else:

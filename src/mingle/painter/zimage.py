@@ -17,7 +17,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Rows = Float[Tensor, "batch tokens dim"]
+States = Float[Tensor, "batch tokens dim"]
 
 
 class ZImage(ZImageTransformer2DModel):
@@ -47,21 +47,21 @@ class ZImage(ZImageTransformer2DModel):
         told = torch.cat(tuple(conditions))
         sizes = [len(tokens) for tokens in conditions]
         starts = torch.tensor([0, *accumulate(sizes[:-1])], device=told.device)[:, None]
-        added: list[Rows] = []
+        added: list[States] = []
         if self.num_places:
             places = torch.arange(self.num_places, device=told.device)
             added.append(self.guide(told[starts + places]))
         if self.lays_beneath and frames.shape[2] > 1:
             added.append(self.beneath(self._patches(frames[:, :, 1:])))
             frames = frames[:, :, :1]
-        counts = torch.tensor([size - self.num_places for size in sizes])
-        lengths = counts + -counts % self.token_multiple
+        counts = [size - self.num_places for size in sizes]
         words, numbers = self._words(told, starts + self.num_places, counts)
-        picture, places = self._picture(frames, lengths.to(told.device) + 1)
+        lengths = torch.tensor([self._full(count) for count in counts], device=told.device)
+        picture, places = self._picture(frames, lengths + 1)
         turns = self._turn(places), self._turn(F.pad(numbers[:, :, None], (0, 2)))
         heard = None
-        if len(lengths.unique()) > 1:
-            heard = numbers <= lengths.to(told.device)[:, None]
+        if len({self._full(count) for count in counts}) > 1:
+            heard = numbers <= lengths[:, None]
         for layer in self.noise_refiner:
             picture = layer(picture, None, turns[0], time)
         for layer in self.context_refiner:
@@ -80,12 +80,12 @@ class ZImage(ZImageTransformer2DModel):
         self,
         told: Float[Tensor, "_ token_dim"],
         starts: Int[Tensor, "batch 1"],
-        counts: Int[Tensor, " batch"],
-    ) -> tuple[Rows, Int[Tensor, "batch tokens"]]:
+        counts: Sequence[int],
+    ) -> tuple[States, Int[Tensor, "batch tokens"]]:
         """Embedded words of each condition, filled up to the longest one's; and their numbers."""
-        length = self._full(int(counts.max()))
+        length = self._full(max(counts))
         numbers = torch.arange(1, length + 1, device=told.device).expand(len(counts), -1)
-        ends = counts[:, None].to(told.device)
+        ends = torch.tensor(counts, device=told.device)[:, None]
         words = self.cap_embedder(told[starts + torch.minimum(numbers, ends) - 1])
         return torch.where((numbers <= ends)[:, :, None], words, self.cap_pad_token), numbers
 
@@ -93,7 +93,7 @@ class ZImage(ZImageTransformer2DModel):
         self,
         frames: Float[Tensor, "batch channels frames rows columns"],
         start: Int[Tensor, " batch"],
-    ) -> tuple[Rows, Int[Tensor, "batch tokens 3"]]:
+    ) -> tuple[States, Int[Tensor, "batch tokens 3"]]:
         """Embedded patches, filled up, and their places; `start` is the first frame's number."""
         side = self.all_patch_size[0]
         tokens = self.all_x_embedder[f"{side}-1"](self._patches(frames))
@@ -107,13 +107,13 @@ class ZImage(ZImageTransformer2DModel):
     def _turn(self, places: Int[Tensor, "batch tokens 3"]) -> Complex[Tensor, "batch tokens turns"]:
         return self.rope_embedder(places.flatten(0, 1)).unflatten(0, places.shape[:2])
 
-    def _patches(self, frames: Float[Tensor, "batch channels frames rows columns"]) -> Rows:
+    def _patches(self, frames: Float[Tensor, "batch channels frames rows columns"]) -> States:
         side = self.all_patch_size[0]
         squares = frames.unflatten(4, (-1, side)).unflatten(3, (-1, side))
         return squares.permute(0, 2, 3, 5, 4, 6, 1).flatten(4).flatten(1, 3)
 
     def _unpatched(
-        self, states: Rows, time: Float[Tensor, "batch _"], size: torch.Size
+        self, states: States, time: Float[Tensor, "batch _"], size: torch.Size
     ) -> Float[Tensor, "batch channels rows columns"]:
         """The last layer, of the first frame's tokens."""
         side = self.all_patch_size[0]

@@ -9,9 +9,9 @@ from torch import nn
 
 from mingle.checkpoints.load import open_model
 from mingle.checkpoints.nano import trained
-from mingle.checkpoints.speech_files import SpeechFiles
+from mingle.checkpoints.speech_files import SpeechFiles, read_vectors
 from mingle.checkpoints.streaming import build_on_meta
-from mingle.errors import CheckpointError
+from mingle.errors import CheckpointError, ConfigError
 from mingle.processing.word_model import count_words, read_words, write_words
 
 
@@ -77,3 +77,31 @@ def test_a_damaged_list_of_words_is_one_clear_error(tmp_path: Path, damage: str)
         SpeechFiles(pronunciations=lists["spoken"]).open_words()
     with pytest.raises(CheckpointError, match=r"words\.npz is no whole list of words .*fetch"):
         read_words(lists["heard"])
+
+
+def test_voices_are_read_with_and_without_a_level(tmp_path: Path):
+    file = tmp_path / "voices.json"
+    told, untold = '{"vector": [1, 0.5], "level_db": -20}', '{"vector": [1], "level_db": null}'
+    file.write_text(f'{{"a": {told}, "b": {untold}}}')
+    read = read_vectors(file)
+    assert (read["a"].vector, read["a"].level_db) == ((1.0, 0.5), -20.0)
+    assert read["b"].level_db is None
+
+
+@pytest.mark.parametrize(
+    ("voice", "says"),
+    [
+        ("[0.5]", "export the talker again"),
+        ('{"vector": ["x"], "level_db": -20}', "expected float"),
+        ('{"vector": [0.5]}', "'level_db' is missing"),
+        ('{"vector": [NaN], "level_db": -20}', "finite"),
+        ('{"vector": [0.5], "level_db": NaN}', "-90 to 0 dB"),
+        ('{"vector": [0.5], "level_db": -2000}', "-90 to 0 dB"),
+        ('{"vector": [0.5], "level_db": 3}', "-90 to 0 dB"),
+    ],
+)
+def test_what_is_no_voice_is_refused(tmp_path: Path, voice: str, says: str):
+    file = tmp_path / "voices.json"
+    file.write_text(f'{{"slt": {voice}}}')
+    with pytest.raises(ConfigError, match=says):
+        read_vectors(file)

@@ -43,6 +43,12 @@ def test_a_preset_that_tells_its_level_is_brought_to_the_common_one(book):
     assert book.find("Loud").volume == pytest.approx(0.1)
 
 
+def test_a_vector_of_another_talker_is_refused(book):
+    book.presets["Short"] = Preset(vector=(0.5,) * 3)
+    with pytest.raises(CheckpointError, match="has 3 numbers, this talker reads 192"):
+        book.find("Short")
+
+
 def test_a_clone_has_a_vector_and_whole_patches(book):
     voice = book.clone([(speech(2.0), RATE)], transcript="Hello.")
     assert voice.speakers.shape == (1, 192)

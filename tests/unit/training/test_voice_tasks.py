@@ -97,6 +97,7 @@ def test_what_is_exported_loads_as_nanos_voice(task, tmp_path, monkeypatch):
     names = files.presets
     assert list(names) == ["slt", "rms", "awb", "kal16"]
     assert len(names["slt"].vector) == TINY_ALIGNED.talker.speaker_dim
+    assert names["slt"].level_db > names["kal16"].level_db + 6  # flite's own levels
 
 
 def test_speakers_are_told_apart():
