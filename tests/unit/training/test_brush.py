@@ -12,7 +12,7 @@ from mingle.errors import ConfigError
 from mingle.nn.detector import DetectorConfig
 from mingle.training.streams import Batch
 from mingle.training.tasks.brush import BrushConfig, BrushTask, _some_of, overlap
-from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons, _kept
+from mingle.training.tasks.brush_lessons import LOOKS, LessonData, Lessons, _kept, _neighbours
 from mingle.worlds import sprites
 from mingle.worlds.lessons import Kind, draw_plan, sample_plan
 from mingle.worlds.places import IGNORED
@@ -163,6 +163,15 @@ def test_latents_near_a_change_do_not_stay():
     after[0, 8:11, 20] = 9  # 4 pixels from the squares to the right, 1 from those above
     changed = ~_kept(before, after, 8)[0]
     assert changed.nonzero().tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+
+
+def test_the_shortest_and_the_longest_texts_are_learned_from():
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(64).astype(np.float64)
+    drawn = [lengths[_neighbours(rng, lengths, 16)] for _ in range(400)]
+    assert all(len(one) == 16 and np.ptp(one) == 15 for one in drawn)
+    met = np.bincount(np.concatenate(drawn).astype(int), minlength=64)
+    assert met.min() > 400 / 64 * 16 / 4  # a quarter of their share at least
 
 
 def test_a_batch_larger_than_a_shard_is_refused():

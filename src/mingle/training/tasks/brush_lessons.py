@@ -119,9 +119,7 @@ class LessonBook:
         library = self._library(kind, split, data)
         rows = [library.rows(shard, plan.text) for plan in plans]
         lengths = np.array([len(row) for row in rows]) + rng.random(len(rows))
-        middle = int(rng.integers(len(plans)))  # the shortest and the longest have their turn
-        start = min(max(middle - data.batch // 2, 0), len(plans) - data.batch)
-        chosen = np.argsort(lengths)[start : start + data.batch]
+        chosen = _neighbours(rng, lengths, data.batch)
         drawn = [draw_plan(rng, plans[i], data.side, settled=data.settled) for i in chosen]
         before = [one.before for one in drawn if one.before is not None]
         condition = self.painter.condition
@@ -176,6 +174,15 @@ def _plans(kind: Kind, split: Split, shard: int) -> list[Plan]:
     seed = (20261125, KINDS.index(kind), shard, split == "held_out")
     rng = np.random.default_rng(seed)
     return [sample_plan(rng, kind, split=split) for _ in range(SHARD)]
+
+
+def _neighbours(
+    rng: np.random.Generator, lengths: Float[np.ndarray, " plans"], count: int
+) -> Int[np.ndarray, " count"]:
+    """So many plans that follow each other in length; the shortest and longest have their turn."""
+    middle = int(rng.integers(len(lengths)))
+    start = min(max(middle - count // 2, 0), len(lengths) - count)
+    return np.argsort(lengths)[start : start + count]
 
 
 def _kept(
