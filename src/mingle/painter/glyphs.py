@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mingle.errors import missing_extra
+from mingle.errors import InputError, missing_extra
 from mingle.nn.layers import RMSNorm
 from mingle.painter.config import GlyphConfig
 
@@ -49,7 +49,8 @@ def in_capitals(prompt: str, glyphs: str) -> tuple[str, str]:
     """The same prompt, and what `quoted` or `glyph_text` made of it, with text in letters A to Z.
 
     Accents are taken off; what is no such letter is left out, spaces too, with a warning. What
-    stands between the apostrophes of two words is no text.
+    stands between the apostrophes of two words is no text. Raises InputError where no letter is
+    left.
     """
     text = glyphs[len(BEFORE) : -len(BEHIND)]
     span = re.escape(text)
@@ -58,10 +59,14 @@ def in_capitals(prompt: str, glyphs: str) -> tuple[str, str]:
         return prompt, ""
     plain = [c for c in unicodedata.normalize("NFKD", text).upper() if not unicodedata.combining(c)]
     letters = "".join(c for c in plain if "A" <= c <= "Z")
+    if not letters:
+        raise InputError(
+            f"this model draws the letters A to Z, and the text to draw is '{text}'; give it such "
+            "letters, or leave out the quotation marks"
+        )
     if len(letters) < len(plain):
-        told = (text, f"{letters!r}" if letters else "nothing")
-        logger.warning("this model draws the letters A to Z: of %r it draws %s", *told)
-    return re.sub(marked, f'"{letters}"' if letters else "", prompt), quoted(letters)
+        logger.warning("this model draws the letters A to Z: of %r it draws %r", text, letters)
+    return re.sub(marked, f'"{letters}"', prompt), quoted(letters)
 
 
 def has_open_quote(prompt: str) -> bool:

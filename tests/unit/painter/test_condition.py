@@ -109,3 +109,10 @@ def test_what_an_edit_keeps_comes_out_as_it_was(spacing: Spacing):
     error = (painted - reference[:, :, 0]).abs().amax(1)
     assert error[kept].max() < 1e-5
     assert error[~kept].min() > 1e-3
+
+
+def test_eyes_must_have_seen_as_many_pictures_as_are_asked_about():
+    connector = Connector(TINY_PAINTER.condition).eval()
+    hidden = [torch.randn(3, 12), torch.randn(5, 12)]
+    with pytest.raises(AssertionError, match=r"\(1, 2\)"):
+        connector(hidden, None, [torch.randn(4, 12)])

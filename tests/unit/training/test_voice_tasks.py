@@ -11,12 +11,14 @@ from miniature.speech import TINY_ALIGNED, TINY_SPEECH
 
 from mingle.checkpoints.nano import parts
 from mingle.errors import ConfigError
-from mingle.training.streams import Batch
+from mingle.training.streams import Batch, Draw
+from mingle.training.tasks import talker
 from mingle.training.tasks.prompted_talker import PHONES as PROMPT
 from mingle.training.tasks.prompted_talker import PromptedTalkerTask
 from mingle.training.tasks.speaker import RATE_HZ, Speakers, SpeakerTask
-from mingle.training.tasks.talker import Sentence, TalkerTask
+from mingle.training.tasks.talker import Sentence, TalkerData, TalkerTask
 from mingle.worlds import pronunciations
+from mingle.worlds.corpus import CorpusConfig
 from mingle.worlds.voices import VOICES, Phone, Utterance
 
 PHONES = ("pau", "hh", "ax", "l", "ow", "pau")
@@ -45,6 +47,17 @@ def test_a_recording_becomes_whole_patches_as_long_as_its_phones(task):
     assert sentence.latents.shape == (13, 2, 6)  # 1 s in patches of 0.08 s
     assert sentence.phones.tolist() == [0, 1, 2, 3, 4, 0]
     assert float(sentence.speaker.norm()) == pytest.approx(1, abs=1e-5)
+
+
+def test_on_a_gpu_no_other_process_makes_the_talkers_batches(task, monkeypatch):
+    corpus = CorpusConfig(folder="", seed=0, split="train", flite_only=True)
+    data = TalkerData(corpora=(corpus,), held_out=corpus, shards=1, rows=1, condition_drop=0.0)
+    drawn = []
+    monkeypatch.setattr(talker, "numbered", lambda make, draw: drawn.append(draw.workers) or ())
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr(TalkerTask, "device", torch.device(device))
+        assert not list(task.batches(data, Draw(seed=1, workers=3)))
+    assert drawn == [3, 0]
 
 
 def test_the_talker_learns_what_it_is_told(task):
